@@ -1,0 +1,1 @@
+export type IpFamily = 'ipv4' | 'ipv6';
