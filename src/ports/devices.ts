@@ -1,37 +1,7 @@
+import type { KernelController } from '../nvme/kernel-controller.ts';
 import type { Disposable } from './disposable.ts';
 
-/** A controller that the kernel has, as sysfs shows it. Strings are empty where sysfs has none. */
-export interface KernelController {
-  /** `nvme3` */
-  readonly device: string;
-  /**
-   * Tells this device from a later one of the same name: the inode of its sysfs directory, which
-   * is never used twice while the system runs.
-   */
-  readonly instance: string;
-  /** `pcie` for local controllers, which are never candidates for anything. */
-  readonly transport: string;
-  readonly traddr: string;
-  readonly trsvcid: string;
-  readonly hostTraddr: string;
-  readonly hostIface: string;
-  /** The connection's own source address (kernel 6.1+, tcp). Changes with a reconnect. */
-  readonly srcAddr: string;
-  readonly subsysnqn: string;
-  readonly hostnqn: string;
-  readonly hostid: string;
-  /** `io`, `discovery`, `admin`, `reserved`; empty before kernel 5.18. */
-  readonly cntrltype: string;
-  /** `none`, `ddc`, `cdc`, `reserved`; empty before kernel 5.18. */
-  readonly dctype: string;
-  readonly model: string;
-  readonly serial: string;
-  readonly cntlid: string;
-  /** `live`, `connecting`, `resetting`, `new`, `deleting`, `deleting (no IO)`, `dead`. */
-  readonly state: string;
-  /** Whether it has namespaces or paths below it. */
-  readonly hasChildren: boolean;
-}
+export type { KernelController };
 
 /** A hint that something changed. It never carries a decision: the reader looks at the device. */
 export type DeviceEvent =
@@ -56,6 +26,8 @@ export interface Devices {
    * left out. Never rejects for the fault of one device.
    */
   list(): Promise<readonly KernelController[]>;
+  /** One of them by name, or undefined if there is none. */
+  get(device: string): Promise<KernelController | undefined>;
   /** Begins listening; events before the first call are not kept. */
   onEvent(listener: (event: DeviceEvent) => void): Disposable;
 }
