@@ -1,1 +1,141 @@
+/**
+ * IP addresses as text: strict parsing (RFC 4291 section 2.2, RFC 4007 section 11 for scopes,
+ * dotted quads without leading zeros) and comparison of whatever spelling a file, a log page or
+ * sysfs uses. An IPv4-mapped IPv6 address (::ffff:0:0/96) is the IPv4 address that it stands for.
+ */
 export type IpFamily = 'ipv4' | 'ipv6';
+
+export interface IpAddress {
+  /** `ipv4` also for an IPv4-mapped IPv6 address. */
+  readonly family: IpFamily;
+  /** Four or sixteen bytes, network order. */
+  readonly bytes: readonly number[];
+  /** The zone after `%`, an interface name or index; empty if none was given. */
+  readonly scope: string;
+}
+
+/** Longest text that can be an address: 45 characters of IPv6, `%` and an interface name. */
+const MAX_TEXT_LENGTH = 45 + 1 + 15;
+/** IFNAMSIZ without its NUL. */
+const MAX_INTERFACE_NAME_BYTES = 15;
+
+/** Printable ASCII without what separates options, paths or scopes. */
+const INTERFACE_NAME = /^[!-~]+$/;
+const NOT_IN_INTERFACE_NAMES = /[\s/,;=%"'\\]/;
+
+/**
+ * Why `name` cannot be the name of a Linux network interface, or undefined if it can. Stricter than
+ * the kernel in what would change meaning in an option string, a configuration line or a shell.
+ */
+export function checkInterfaceName(name: string): string | undefined {
+  if (name === '') return 'is empty';
+  if (name.length > MAX_INTERFACE_NAME_BYTES) return 'is longer than 15 characters';
+  if (!INTERFACE_NAME.test(name) || NOT_IN_INTERFACE_NAMES.test(name)) {
+    return 'contains a character that an interface name cannot have';
+  }
+  if (name === '.' || name === '..') return 'is not an interface name';
+  return undefined;
+}
+
+function parseDottedQuad(text: string): number[] | undefined {
+  const parts = text.split('.');
+  if (parts.length !== 4) return undefined;
+  const bytes: number[] = [];
+  for (const part of parts) {
+    // A leading zero is octal to some resolvers and decimal to others: neither is guessed.
+    if (!/^(?:0|[1-9][0-9]{0,2})$/.test(part)) return undefined;
+    const value = Number(part);
+    if (value > 255) return undefined;
+    bytes.push(value);
+  }
+  return bytes;
+}
+
+/** The bytes of `a:b:c`, with a dotted quad at the end where `quadAllowed`. */
+function parseGroups(text: string, quadAllowed: boolean): number[] | undefined {
+  if (text === '') return [];
+  const bytes: number[] = [];
+  const groups = text.split(':');
+  for (const [index, group] of groups.entries()) {
+    if (quadAllowed && index === groups.length - 1 && group.includes('.')) {
+      const quad = parseDottedQuad(group);
+      if (quad === undefined) return undefined;
+      bytes.push(...quad);
+    } else if (/^[0-9a-fA-F]{1,4}$/.test(group)) {
+      const value = parseInt(group, 16);
+      bytes.push(value >> 8, value & 0xff);
+    } else {
+      return undefined;
+    }
+  }
+  return bytes;
+}
+
+function parseIpv6Bytes(text: string): number[] | undefined {
+  const halves = text.split('::');
+  if (halves.length > 2) return undefined;
+  const [head = '', tail] = halves;
+  if (tail === undefined) {
+    const bytes = parseGroups(head, true);
+    return bytes?.length === 16 ? bytes : undefined;
+  }
+  const before = parseGroups(head, false);
+  const after = parseGroups(tail, true);
+  if (before === undefined || after === undefined) return undefined;
+  const missing = 16 - before.length - after.length;
+  // `::` stands for at least one group.
+  if (missing < 2) return undefined;
+  return [...before, ...new Array<number>(missing).fill(0), ...after];
+}
+
+function isMapped(bytes: readonly number[]): boolean {
+  return bytes[10] === 0xff && bytes[11] === 0xff && bytes.slice(0, 10).every((byte) => byte === 0);
+}
+
+/** Parses an address; undefined if `text` is not exactly one. No brackets, no spaces, no port. */
+export function parseIpAddress(text: string): IpAddress | undefined {
+  if (text.length > MAX_TEXT_LENGTH) return undefined;
+  if (!text.includes(':')) {
+    const bytes = parseDottedQuad(text);
+    return bytes === undefined ? undefined : { family: 'ipv4', bytes, scope: '' };
+  }
+  const percent = text.indexOf('%');
+  const address = percent === -1 ? text : text.slice(0, percent);
+  const scope = percent === -1 ? '' : text.slice(percent + 1);
+  if (percent !== -1 && checkInterfaceName(scope) !== undefined) return undefined;
+  const bytes = parseIpv6Bytes(address);
+  if (bytes === undefined) return undefined;
+  if (isMapped(bytes)) {
+    // A zone belongs to IPv6 links only.
+    return percent === -1 ? { family: 'ipv4', bytes: bytes.slice(12), scope: '' } : undefined;
+  }
+  return { family: 'ipv6', bytes, scope };
+}
+
+/** The family of an address, undefined if `text` is not an address. */
+export function ipFamily(text: string): IpFamily | undefined {
+  return parseIpAddress(text)?.family;
+}
+
+/** Whether two parsed addresses are one; see {@link sameIpAddress}. */
+export function equalIpAddresses(a: IpAddress, b: IpAddress): boolean {
+  if (a.family !== b.family) return false;
+  if (!a.bytes.every((byte, index) => byte === b.bytes[index])) return false;
+  return a.scope === '' || b.scope === '' || a.scope === b.scope;
+}
+
+/**
+ * Whether two texts are the same IP address in any spelling. Scopes differ only if both are given:
+ * sysfs, getifaddrs and log pages leave out what a configuration may name. False if either text is
+ * not an address.
+ */
+export function sameIpAddress(a: string, b: string): boolean {
+  const left = parseIpAddress(a);
+  const right = parseIpAddress(b);
+  return left !== undefined && right !== undefined && equalIpAddresses(left, right);
+}
+
+/** Whether the address is `0.0.0.0` or `::` in any spelling: a DC's way to say "no address". */
+export function isUnspecifiedAddress(text: string): boolean {
+  return parseIpAddress(text)?.bytes.every((byte) => byte === 0) ?? false;
+}

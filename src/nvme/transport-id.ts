@@ -52,15 +52,18 @@ export function defaultTrsvcid(transport: Transport): string {
   }
 }
 
+/** The service of a TID: fc and loop have none, whatever a file or a log page (`none`) says. */
+function trsvcidOf(transport: Transport, trsvcid: string | undefined): string {
+  const fallback = defaultTrsvcid(transport);
+  return fallback === '' || trsvcid === undefined || trsvcid === '' ? fallback : trsvcid;
+}
+
 /** Makes a frozen TID; a missing trsvcid is filled with the transport's default. */
 export function makeTid(fields: TidFields): TransportId {
   return Object.freeze({
     transport: fields.transport,
     traddr: fields.traddr,
-    trsvcid:
-      fields.trsvcid === undefined || fields.trsvcid === ''
-        ? defaultTrsvcid(fields.transport)
-        : fields.trsvcid,
+    trsvcid: trsvcidOf(fields.transport, fields.trsvcid),
     subsysnqn: fields.subsysnqn,
     hostTraddr: fields.hostTraddr ?? '',
     hostIface: fields.hostIface ?? '',
