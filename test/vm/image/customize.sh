@@ -1,0 +1,94 @@
+# Runs on the host after the packages are installed; $1 is the directory of the new system.
+# HOST_NQN, HOST_ID and MACHINE_ID come from the environment of this script (image.ts).
+set -e
+root=$1
+units=$root/etc/systemd/system
+
+### Kernel modules: leave out what this hardware cannot have.
+modules=$(echo "$root"/usr/lib/modules/*)
+version=$(basename "$modules")
+for directory in sound drivers/gpu drivers/media drivers/net/ethernet drivers/net/wireless \
+  drivers/usb drivers/iio drivers/staging drivers/hid drivers/isdn drivers/bluetooth \
+  drivers/infiniband/hw drivers/input drivers/platform net/bluetooth net/wireless net/mac80211; do
+  rm -rf "$modules/kernel/$directory"
+done
+# What the tests load: without the compression, which is slow on an emulated processor.
+find "$modules/kernel/drivers/nvme" "$modules/kernel/drivers/block" "$modules/kernel/fs/configfs" \
+  -name '*.ko.xz' -exec xz -d {} + 2>/dev/null || true
+chroot "$root" depmod "$version"
+
+### Initial RAM disk: five modules, one mount. (The distribution's takes 3 s more to boot.)
+initrd=$root/tmp/initrd
+mkdir -p "$initrd/bin" "$initrd/dev" "$initrd/root" "$initrd/usr/lib"
+ln -s usr/lib "$initrd/lib"
+cp "$root"/usr/lib/klibc-*.so "$initrd/usr/lib/"
+for program in sh mount umount insmod run-init sleep; do
+  cp "$root/usr/lib/klibc/bin/$program" "$initrd/bin/"
+done
+load=
+for module in crc32c_generic virtio virtio_ring virtio_pci_legacy_dev virtio_pci_modern_dev \
+  virtio_pci virtio_blk crc16 mbcache jbd2 ext4; do
+  file=$(find "$modules/kernel" -name "$module.ko*" | head -n 1)
+  case $file in
+    '') continue ;; # built into this kernel
+    *.xz) xz -dc "$file" >"$initrd/usr/lib/$module.ko" ;;
+    *) cp "$file" "$initrd/usr/lib/$module.ko" ;;
+  esac
+  load="$load $module"
+done
+cat >"$initrd/init" <<END
+#!/bin/sh
+mount -t devtmpfs dev /dev
+for module in$load; do insmod /lib/\$module.ko; done
+tries=0
+until [ -b /dev/vda ] || [ \$tries = 100 ]; do sleep 0.1; tries=\$((tries+1)); done
+mount -t ext4 -o rw,noatime /dev/vda /root
+umount /dev
+exec run-init -c /dev/console /root /sbin/init "\$@"
+END
+chmod 755 "$initrd/init"
+chroot "$root" sh -c 'cd /tmp/initrd && find . | cpio --quiet -o -H newc -R 0:0 >/boot/initrd'
+rm -rf "$initrd" "$root"/boot/initrd.img-* "$root"/boot/config-* "$root"/boot/System.map-*
+mv "$root"/boot/vmlinuz-* "$root/boot/vmlinuz"
+
+### Identity: fixed, so that a test sees the same machine each time; the same files, owners and
+### modes as a fresh installation of nvme-cli leaves behind.
+echo vm >"$root/etc/hostname"
+printf '127.0.0.1 localhost\n127.0.1.1 vm\n::1 localhost ip6-localhost ip6-loopback\n' \
+  >"$root/etc/hosts"
+echo "$MACHINE_ID" >"$root/etc/machine-id"
+if [ -e "$root/etc/nvme/hostnqn" ]; then
+  echo "$HOST_NQN" >"$root/etc/nvme/hostnqn"
+  echo "$HOST_ID" >"$root/etc/nvme/hostid"
+fi
+echo '/dev/vda / ext4 noatime 0 0' >"$root/etc/fstab"
+: >"$root/etc/resolv.conf"
+
+### Boot: leave out what serves other hardware, people, or maintenance. Everything of NVMe, D-Bus,
+### udev and Avahi stays as the distribution has it.
+for unit in modprobe@drm.service modprobe@efi_pstore.service modprobe@fuse.service \
+  systemd-logind.service systemd-pstore.service getty@tty1.service serial-getty@ttyS0.service \
+  systemd-binfmt.service systemd-update-utmp.service systemd-udev-load-credentials.service \
+  systemd-hibernate-clear.service systemd-random-seed.service sys-kernel-debug.mount \
+  dev-hugepages.mount sys-fs-fuse-connections.mount dev-mqueue.mount apt-daily.timer \
+  apt-daily-upgrade.timer dpkg-db-backup.timer fstrim.timer e2scrub_all.timer e2scrub_reap.service \
+  systemd-tmpfiles-clean.timer uuidd.socket systemd-ask-password-console.path \
+  systemd-ask-password-wall.path; do
+  ln -sf /dev/null "$units/$unit"
+done
+rm -f "$units"/*.wants/remote-fs.target
+ln -sf /usr/lib/systemd/system/multi-user.target "$units/default.target"
+# `npm run vm` starts this one when a person wants a shell.
+mkdir -p "$units/serial-getty@hvc0.service.d"
+printf '[Service]\nExecStart=\nExecStart=-/sbin/agetty --autologin root --noclear hvc0 linux\nRestart=no\n' \
+  >"$units/serial-getty@hvc0.service.d/autologin.conf"
+# Every command that the tests run would otherwise be a line in the journal.
+mkdir -p "$units/qemu-guest-agent.service.d"
+printf '[Service]\nLogLevelMax=warning\n' >"$units/qemu-guest-agent.service.d/quiet.conf"
+chroot "$root" ldconfig
+chroot "$root" systemd-sysusers
+chroot "$root" systemd-hwdb update 2>/dev/null || true
+touch "$root/etc/.updated" "$root/var/.updated"
+
+### Nothing of the build stays behind.
+rm -rf "$root"/var/lib/apt/lists/* "$root"/var/cache/apt/* "$root"/var/log/* "$root"/tmp/*

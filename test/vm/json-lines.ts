@@ -1,0 +1,94 @@
+/**
+ * Requests and replies as one JSON object a line, over a UNIX socket: what QEMU's monitor and its
+ * guest agent speak.
+ *
+ * Invariants:
+ * - replies come in the order of the requests;
+ * - once the socket has closed, every request fails with `died`, whether made before or after.
+ */
+import { connect, type Socket } from 'node:net';
+import { StringDecoder } from 'node:string_decoder';
+import { VmError } from './errors.ts';
+
+interface Waiting {
+  readonly what: string;
+  readonly resolve: (value: unknown) => void;
+  readonly reject: (error: VmError) => void;
+}
+
+type Message = Readonly<Record<string, unknown>>;
+
+export class JsonLines {
+  readonly #socket: Socket;
+  readonly #waiting: Waiting[] = [];
+  readonly #onOther: (message: Message) => void;
+  #chunks: string[] = [];
+  #closed = false;
+
+  private constructor(socket: Socket, onOther: (message: Message) => void) {
+    this.#socket = socket;
+    this.#onOther = onOther;
+    const decoder = new StringDecoder('utf8');
+    socket.on('data', (data) => this.#receive(decoder.write(data)));
+    socket.on('error', () => undefined); // 'close' follows
+    socket.on('close', () => this.close());
+  }
+
+  /** Connects to the socket at `path`; `onOther` takes messages that are not replies. */
+  static async open(path: string, onOther: (message: Message) => void): Promise<JsonLines> {
+    const socket = connect(path);
+    await new Promise<void>((resolve, reject) => {
+      socket.once('connect', resolve);
+      socket.once('error', reject);
+    });
+    return new JsonLines(socket, onOther);
+  }
+
+  /** Resolves to the reply's `return`; fails with `refused` or `died`. */
+  request(execute: string, args: Message = {}): Promise<unknown> {
+    if (this.#closed) return Promise.reject(died(execute));
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ what: execute, resolve, reject });
+      this.#socket.write(`${JSON.stringify({ execute, arguments: args })}\n`);
+    });
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#socket.destroy();
+    for (const { what, reject } of this.#waiting.splice(0)) reject(died(what));
+  }
+
+  #receive(text: string): void {
+    const end = text.indexOf('\n');
+    // A reply of many megabytes comes in thousands of pieces: they are joined once.
+    if (end === -1) {
+      this.#chunks.push(text);
+      return;
+    }
+    const line = [...this.#chunks, text.slice(0, end)].join('');
+    this.#chunks = [];
+    this.#dispatch(line);
+    this.#receive(text.slice(end + 1));
+  }
+
+  #dispatch(line: string): void {
+    const message = JSON.parse(line) as Message;
+    if (!('return' in message) && !('error' in message)) {
+      this.#onOther(message);
+      return;
+    }
+    const waiting = this.#waiting.shift();
+    if (waiting === undefined) return;
+    if ('return' in message) {
+      waiting.resolve(message['return']);
+      return;
+    }
+    const { desc } = message['error'] as { readonly desc: string };
+    waiting.reject(new VmError('refused', `${waiting.what}: ${desc}`));
+  }
+}
+
+function died(what: string): VmError {
+  return new VmError('died', `the machine ended before it answered ${what}`);
+}
