@@ -44,6 +44,7 @@ export type DiscoveryWork =
 
 export type Phase =
   | { readonly kind: 'idle' }
+  /** Looking whether the kernel has it already, then whether the address answers. */
   | { readonly kind: 'probing' }
   | { readonly kind: 'queued' }
   | { readonly kind: 'connecting' }
@@ -93,6 +94,8 @@ export type Input =
   | { readonly kind: 'kick' }
   | { readonly kind: 'timer' }
   | { readonly kind: 'probed'; readonly error: Failure | undefined }
+  /** The kernel has this connection already: seen before the probe. */
+  | { readonly kind: 'found'; readonly kernel: KernelController }
   | { readonly kind: 'turn' }
   | { readonly kind: 'connected'; readonly kernel: KernelController; readonly adopted: boolean }
   | { readonly kind: 'connect-failed'; readonly error: Failure }
@@ -231,6 +234,8 @@ export function step(model: ControllerModel, input: Input, context: StepContext)
       return timer(model, context);
     case 'probed':
       return phase.kind === 'probing' ? probed(model, input.error, context) : stay(model);
+    case 'found':
+      return phase.kind === 'probing' ? found(model, input.kernel, context) : stay(model);
     case 'turn':
       return turn(model, context);
     case 'connected':
@@ -368,7 +373,25 @@ function connected(
     // One that somebody else had made before was never ours to drop.
     return phase.step.keepConnection || adopted ? gone(model) : disconnect(model, kernel);
   }
-  if (phase.kind !== 'connecting') return stay(model);
+  return phase.kind === 'connecting' ? hold(model, kernel, adopted, context) : stay(model);
+}
+
+function found(model: ControllerModel, kernel: KernelController, context: StepContext): Step {
+  const held = hold(model, kernel, true, context);
+  if (!model.doubtful) return held;
+  return {
+    model: { ...held.model, doubtful: false },
+    effects: [{ kind: 'dequeue' }, ...held.effects],
+  };
+}
+
+/** From here on the connection is ours to watch over. */
+function hold(
+  model: ControllerModel,
+  kernel: KernelController,
+  adopted: boolean,
+  context: StepContext,
+): Step {
   const report: Effect = {
     kind: 'report',
     report: { kind: 'connected', adopted, device: kernel.device, attempts: model.attempts + 1 },

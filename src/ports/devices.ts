@@ -27,7 +27,7 @@ export interface Devices {
    */
   list(): Promise<readonly KernelController[]>;
   /** One of them by name, or undefined if there is none. */
-  get(device: string): Promise<KernelController | undefined>;
+  read(device: string): Promise<KernelController | undefined>;
   /** Begins listening; events before the first call are not kept. */
   onEvent(listener: (event: DeviceEvent) => void): Disposable;
 }

@@ -1,0 +1,81 @@
+/**
+ * Runs one pass for many marks.
+ *
+ * Invariants:
+ * - never two passes at a time; a mark during a pass causes one more afterwards;
+ * - a marked pass runs when nothing was marked for QUIET_MS, at the latest LATEST_MS after the
+ *   first mark;
+ * - a pass that fails is reported and does not end the loop.
+ */
+import type { Disposable } from '../ports/disposable.ts';
+import type { Clock } from '../ports/host.ts';
+
+const QUIET_MS = 100;
+const LATEST_MS = 1_000;
+
+export class Coalescer implements Disposable {
+  readonly #clock: Clock;
+  readonly #pass: () => Promise<void>;
+  readonly #onError: (thrown: unknown) => void;
+  #timer: Disposable | undefined;
+  #firstMark: number | undefined;
+  #running: Promise<void> | undefined;
+  #disposed = false;
+
+  constructor(clock: Clock, pass: () => Promise<void>, onError: (thrown: unknown) => void) {
+    this.#clock = clock;
+    this.#pass = pass;
+    this.#onError = onError;
+  }
+
+  /** Something may have changed: look soon. */
+  mark(): void {
+    if (this.#disposed) return;
+    const now = this.#clock.now();
+    this.#firstMark ??= now;
+    if (this.#running !== undefined) return;
+    this.#arm(Math.min(now + QUIET_MS, this.#firstMark + LATEST_MS) - now);
+  }
+
+  /** Look at once, or right after the pass at hand. */
+  markNow(): void {
+    if (this.#disposed) return;
+    this.#firstMark = this.#clock.now() - LATEST_MS;
+    if (this.#running === undefined) this.#arm(0);
+  }
+
+  /** Resolves when no pass runs; one that waits for its time is not waited for. */
+  async idle(): Promise<void> {
+    await this.#running;
+  }
+
+  dispose(): void {
+    this.#disposed = true;
+    this.#timer?.dispose();
+    this.#timer = undefined;
+  }
+
+  #arm(ms: number): void {
+    this.#timer?.dispose();
+    this.#timer = this.#clock.setTimer(Math.max(0, ms), () => {
+      this.#timer = undefined;
+      this.#running = this.#run();
+    });
+  }
+
+  async #run(): Promise<void> {
+    this.#firstMark = undefined;
+    try {
+      await this.#pass();
+    } catch (thrown) {
+      this.#onError(thrown);
+    }
+    this.#running = undefined;
+    // A mark during the pass armed nothing.
+    const marked = this.#firstMark as number | undefined;
+    if (marked !== undefined && !this.#disposed) {
+      const now = this.#clock.now();
+      this.#arm(Math.min(now + QUIET_MS, marked + LATEST_MS) - now);
+    }
+  }
+}

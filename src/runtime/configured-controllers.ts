@@ -1,0 +1,146 @@
+/**
+ * The controllers of the configuration file, their host names resolved.
+ *
+ * Invariants:
+ * - a name that does not resolve is `unknown`, disturbs no other entry, and is tried again;
+ * - a name that resolved once keeps its address while the resolver still lists it, so that a name
+ *   with many addresses does not wander, and also while the resolver cannot be asked;
+ * - an answer that belongs to an earlier configuration is dropped.
+ */
+import type { ConfiguredController } from '../config/service-config.ts';
+import { normalizeConfiguredTid } from '../config/controller-rules.ts';
+import { known, unknown, type Answer } from '../core/answer.ts';
+import type { SourceId } from '../core/plan-controllers.ts';
+import { retryDelayMs } from '../core/retry-policy.ts';
+import type { ConnectOptions } from '../nvme/connect-options.ts';
+import { ipFamily, type IpFamily } from '../nvme/ip-address.ts';
+import { makeTid, printTid, tidKey, type TransportId } from '../nvme/transport-id.ts';
+import type { Disposable } from '../ports/disposable.ts';
+import { toPortError } from '../ports/errors.ts';
+import type { Clock, Resolver } from '../ports/host.ts';
+import type { Log } from '../ports/log.ts';
+
+/** A name that resolved is looked at again this often: addresses change. */
+const REFRESH_MS = 300_000;
+
+export interface ConfiguredAnswer {
+  readonly source: SourceId;
+  readonly options: ConnectOptions;
+  readonly answer: Answer<TransportId>;
+}
+
+export interface ConfiguredRules {
+  readonly ignoreIface: boolean;
+  /** The host's own NQN, for entries that name none. */
+  readonly hostNqn: string;
+  readonly ipFamilies: ReadonlySet<IpFamily>;
+}
+
+interface Entry {
+  readonly source: SourceId;
+  readonly tid: TransportId;
+  readonly options: ConnectOptions;
+  answer: Answer<TransportId>;
+  failures: number;
+  timer: Disposable | undefined;
+}
+
+export interface ConfiguredDeps {
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly resolver: Resolver;
+  readonly log: Log;
+  readonly changed: () => void;
+}
+
+/** The source of one configured entry: its TID as written, host name included. */
+export function configuredSource(tid: TransportId): SourceId {
+  return `configured:${tidKey(tid)}`;
+}
+
+export class ConfiguredControllers implements Disposable {
+  readonly #deps: ConfiguredDeps;
+  #entries = new Map<SourceId, Entry>();
+  #rules: ConfiguredRules | undefined;
+
+  constructor(deps: ConfiguredDeps) {
+    this.#deps = deps;
+  }
+
+  /** Takes over a configuration; names are asked for again, known addresses stay meanwhile. */
+  set(controllers: readonly ConfiguredController[], rules: ConfiguredRules): void {
+    const before = this.#entries;
+    for (const entry of before.values()) entry.timer?.dispose();
+    this.#entries = new Map();
+    this.#rules = rules;
+    for (const { tid: written, options } of controllers) {
+      const tid = normalizeConfiguredTid(written, rules);
+      const source = configuredSource(tid);
+      const named = needsResolving(tid);
+      const old = before.get(source)?.answer;
+      const entry: Entry = {
+        source,
+        tid,
+        options,
+        answer: named ? (old ?? unknown(`${tid.traddr} is being looked up`)) : known(tid),
+        failures: 0,
+        timer: undefined,
+      };
+      this.#entries.set(source, entry);
+      if (named) void this.#resolve(entry);
+    }
+  }
+
+  list(): readonly ConfiguredAnswer[] {
+    return [...this.#entries.values()];
+  }
+
+  dispose(): void {
+    for (const entry of this.#entries.values()) entry.timer?.dispose();
+    this.#entries = new Map();
+  }
+
+  async #resolve(entry: Entry): Promise<void> {
+    const { clock, log, random, resolver } = this.#deps;
+    let delayMs = REFRESH_MS;
+    try {
+      const addresses = await resolver.resolve(entry.tid.traddr);
+      if (this.#entries.get(entry.source) !== entry) return;
+      this.#take(entry, addresses);
+      entry.failures = 0;
+    } catch (thrown) {
+      if (this.#entries.get(entry.source) !== entry) return;
+      entry.failures += 1;
+      delayMs = retryDelayMs(entry.failures, random());
+      const { message } = toPortError(thrown);
+      const text = `${printTid(entry.tid)} - Cannot resolve ${entry.tid.traddr}: ${message}`;
+      if (entry.failures === 1) log.error(text);
+      else log.debug(text);
+      if (entry.answer.kind === 'unknown') entry.answer = unknown(message);
+    }
+    entry.timer = clock.setTimer(delayMs, () => void this.#resolve(entry));
+  }
+
+  #take(entry: Entry, addresses: readonly string[]): void {
+    const families = this.#rules?.ipFamilies;
+    const usable = addresses.filter((address) => {
+      const family = ipFamily(address);
+      return family !== undefined && (families === undefined || families.has(family));
+    });
+    // Without a usable one, the first is taken and refused with the reason by the plan.
+    const candidates = usable.length > 0 ? usable : addresses;
+    const current = entry.answer.kind === 'known' ? entry.answer.value.traddr : undefined;
+    if (current !== undefined && candidates.includes(current)) return;
+    const [first] = candidates;
+    if (first === undefined) return;
+    this.#deps.log.debug(`${printTid(entry.tid)} - ${entry.tid.traddr} is ${first}`);
+    entry.answer = known(makeTid({ ...entry.tid, traddr: first }));
+    this.#deps.changed();
+  }
+}
+
+function needsResolving(tid: TransportId): boolean {
+  return (
+    (tid.transport === 'tcp' || tid.transport === 'rdma') && ipFamily(tid.traddr) === undefined
+  );
+}

@@ -1,0 +1,329 @@
+/**
+ * Carries out what the state machine of one controller asks for.
+ *
+ * Invariants:
+ * - inputs are taken one after the other: an effect that answers at once is queued, not nested;
+ * - one timer, set to the machine's deadline after every step;
+ * - an answer that belongs to an earlier life of the connection is dropped;
+ * - after `gone` or `dispose` nothing is performed any more.
+ */
+import {
+  deadline,
+  newController,
+  step,
+  type ControllerModel,
+  type DiscoveryOp,
+  type Effect,
+  type Input,
+  type Policy,
+  type Report,
+} from '../core/controller-machine.ts';
+import type { ConnectOptions, ProbeMode } from '../nvme/connect-options.ts';
+import { matchesConnection } from '../nvme/connection-match.ts';
+import type { KernelController } from '../nvme/kernel-controller.ts';
+import { tidKey, type TidKey, type TransportId } from '../nvme/transport-id.ts';
+import type { Disposable } from '../ports/disposable.ts';
+import { PortError, toPortError } from '../ports/errors.ts';
+import type { Fabrics, HostIdentity, RawDiscoveryLog } from '../ports/fabrics.ts';
+import type { Clock, Interfaces, Prober } from '../ports/host.ts';
+import type { ConnectQueue } from './connect-queue.ts';
+import type { KernelIndex, KernelSnapshot } from './kernel-index.ts';
+
+/** How old a picture of the kernel may be when an existing connection is looked for. */
+const INDEX_AGE_MS = 1_000;
+
+export interface DriverDeps {
+  readonly clock: Clock;
+  /** A number in [0, 1). */
+  readonly random: () => number;
+  readonly fabrics: Fabrics;
+  readonly prober: Prober;
+  readonly interfaces: Interfaces;
+  readonly queue: ConnectQueue;
+  readonly index: KernelIndex;
+}
+
+/** Settings that a reload may change under a living controller; asked for when needed. */
+export interface DriverSettings {
+  readonly host: HostIdentity;
+  readonly options: ConnectOptions;
+  readonly policy: Policy;
+  readonly probeMode: ProbeMode;
+}
+
+export interface DriverHooks {
+  settings(driver: ControllerDriver): DriverSettings;
+  /** Something that others can see changed. */
+  changed(driver: ControllerDriver): void;
+  report(driver: ControllerDriver, report: Report): void;
+  /** A discovery log page was read whole from this controller's own device. */
+  logRead(driver: ControllerDriver, log: RawDiscoveryLog): void;
+  /** Another controller of this daemon holds the same device: it must not be disconnected. */
+  heldByAnother(driver: ControllerDriver, kernel: KernelController): boolean;
+  /** A connection that this daemon must never drop: PCIe, the boot path. */
+  untouchable(kernel: KernelController): boolean;
+  gone(driver: ControllerDriver): void;
+}
+
+export class ControllerDriver implements Disposable {
+  readonly tid: TransportId;
+  readonly key: TidKey;
+  readonly #deps: DriverDeps;
+  readonly #hooks: DriverHooks;
+  readonly #inputs: Input[] = [];
+  #model: ControllerModel;
+  #feeding = false;
+  #timer: Disposable | undefined;
+  #probe: AbortController | undefined;
+  /** The discovery command in flight; an answer to another one is stale. */
+  #operation: symbol | undefined;
+  #disposed = false;
+
+  constructor(tid: TransportId, kind: 'discovery' | 'io', deps: DriverDeps, hooks: DriverHooks) {
+    this.tid = tid;
+    this.key = tidKey(tid);
+    this.#deps = deps;
+    this.#hooks = hooks;
+    this.#model = newController(kind);
+  }
+
+  get model(): ControllerModel {
+    return this.#model;
+  }
+
+  /** The device that it holds, or undefined while there is none. */
+  get kernel(): KernelController | undefined {
+    const { phase } = this.#model;
+    if (phase.kind === 'connected') return phase.kernel;
+    if (phase.kind === 'disposing' && phase.step.kind !== 'awaiting-connect') {
+      return phase.step.kernel;
+    }
+    return undefined;
+  }
+
+  get disposing(): boolean {
+    return this.#model.phase.kind === 'disposing' || this.#model.phase.kind === 'gone';
+  }
+
+  feed(input: Input): void {
+    if (this.#disposed) return;
+    this.#inputs.push(input);
+    if (this.#feeding) return;
+    this.#feeding = true;
+    try {
+      for (let next = this.#inputs.shift(); next !== undefined; next = this.#inputs.shift()) {
+        this.#take(next);
+      }
+    } finally {
+      this.#feeding = false;
+    }
+  }
+
+  /** Compares what it holds with what the kernel has. */
+  observe(snapshot: KernelSnapshot): void {
+    const held = this.kernel;
+    if (held === undefined) return;
+    const now = snapshot.get(held.device);
+    this.feed({ kind: 'observed', kernel: now?.instance === held.instance ? now : undefined });
+  }
+
+  dispose(): void {
+    this.#disposed = true;
+    this.#timer?.dispose();
+    this.#timer = undefined;
+    this.#probe?.abort();
+    this.#deps.queue.dequeue(this.key);
+  }
+
+  #take(input: Input): void {
+    const before = this.#model;
+    const { model, effects } = step(before, input, {
+      now: this.#deps.clock.now(),
+      random: this.#deps.random(),
+      policy: this.#hooks.settings(this).policy,
+    });
+    this.#model = model;
+    const running = model.phase.kind === 'connected' && model.phase.work.kind === 'running';
+    const awaited =
+      model.phase.kind === 'disposing' && model.phase.step.kind === 'awaiting-operation';
+    if (!running && !awaited) this.#operation = undefined;
+    for (const effect of effects) this.#perform(effect);
+    this.#arm();
+    if (model !== before) this.#hooks.changed(this);
+  }
+
+  #arm(): void {
+    this.#timer?.dispose();
+    this.#timer = undefined;
+    const due = deadline(this.#model);
+    if (due === undefined || this.#disposed) return;
+    this.#timer = this.#deps.clock.setTimer(Math.max(0, due - this.#deps.clock.now()), () => {
+      this.feed({ kind: 'timer' });
+    });
+  }
+
+  #perform(effect: Effect): void {
+    switch (effect.kind) {
+      case 'probe':
+        void this.#runProbe();
+        return;
+      case 'cancel-probe':
+        this.#probe?.abort();
+        this.#probe = undefined;
+        return;
+      case 'enqueue':
+        this.#deps.queue.enqueue(this.key, effect.lane, () => this.#takeTurn());
+        return;
+      case 'dequeue':
+        this.#deps.queue.dequeue(this.key);
+        return;
+      case 'connect':
+        // Performed by #takeTurn, which the queue waits for.
+        return;
+      case 'disconnect':
+        void this.#disconnect(effect.kernel);
+        return;
+      case 'run':
+        void this.#run(effect.op, effect.kernel, effect.pleo);
+        return;
+      case 'report':
+        this.#hooks.report(this, effect.report);
+        return;
+      case 'gone':
+        this.dispose();
+        this.#hooks.gone(this);
+        return;
+    }
+  }
+
+  async #runProbe(): Promise<void> {
+    this.#probe?.abort();
+    const abort = new AbortController();
+    this.#probe = abort;
+    const existing = await this.#findExisting(INDEX_AGE_MS);
+    if (abort.signal.aborted) return;
+    if (existing !== undefined) {
+      this.#probe = undefined;
+      this.feed({ kind: 'found', kernel: existing });
+      return;
+    }
+    const { probeMode } = this.#hooks.settings(this);
+    const result = await this.#deps.prober.probe(this.tid, probeMode, abort.signal);
+    if (abort.signal.aborted) return;
+    this.#probe = undefined;
+    this.feed({ kind: 'probed', error: result.kind === 'reachable' ? undefined : result.error });
+  }
+
+  async #takeTurn(): Promise<void> {
+    this.feed({ kind: 'turn' });
+    if (this.#model.phase.kind === 'connecting') await this.#connect();
+  }
+
+  async #connect(): Promise<void> {
+    const { host, options } = this.#hooks.settings(this);
+    try {
+      const existing = await this.#findExisting(INDEX_AGE_MS);
+      if (existing !== undefined) {
+        this.feed({ kind: 'connected', kernel: existing, adopted: true });
+        return;
+      }
+      const discovery = this.#model.kind === 'discovery';
+      const device = await this.#deps.fabrics.connect({ tid: this.tid, host, options, discovery });
+      const kernel = await this.#deps.index.read(device);
+      if (kernel === undefined) {
+        throw new PortError(`${device} vanished right after it was connected`, {
+          code: 'ENODEV',
+          errorClass: 'retry',
+        });
+      }
+      this.feed({ kind: 'connected', kernel, adopted: false });
+    } catch (thrown) {
+      await this.#connectFailed(toPortError(thrown));
+    }
+  }
+
+  async #connectFailed(error: PortError): Promise<void> {
+    if (error.code === 'EALREADY') {
+      // Somebody else was faster.
+      const existing = await this.#findExisting(0);
+      if (existing !== undefined) {
+        this.feed({ kind: 'connected', kernel: existing, adopted: true });
+        return;
+      }
+    }
+    this.feed({ kind: 'connect-failed', error });
+  }
+
+  /** The kernel's own connection to this controller, whoever made it. */
+  async #findExisting(maxAgeMs: number): Promise<KernelController | undefined> {
+    try {
+      const snapshot = await this.#deps.index.get(maxAgeMs);
+      const interfaces = this.#deps.interfaces.list();
+      for (const kernel of snapshot.values()) {
+        if (leaving(kernel)) continue;
+        if (matchesConnection(this.tid, this.#model.kind, kernel, interfaces)) return kernel;
+      }
+    } catch {
+      // Without a picture of the kernel the connect itself finds out (EALREADY).
+    }
+    return undefined;
+  }
+
+  async #disconnect(kernel: KernelController): Promise<void> {
+    try {
+      if (!this.#hooks.heldByAnother(this, kernel) && !this.#hooks.untouchable(kernel)) {
+        await this.#deps.fabrics.disconnect(kernel);
+      }
+      this.feed({ kind: 'disconnected' });
+    } catch (thrown) {
+      this.feed({ kind: 'disconnect-failed', error: toPortError(thrown) });
+    }
+  }
+
+  async #run(op: DiscoveryOp, kernel: KernelController, pleo: boolean): Promise<void> {
+    const operation = Symbol(op);
+    this.#operation = operation;
+    try {
+      const done = await this.#command(op, kernel, pleo);
+      if (this.#operation !== operation) return;
+      if (done.log !== undefined) this.#hooks.logRead(this, done.log);
+      this.feed({ kind: 'done', op, ...(done.pleo === undefined ? {} : { pleo: done.pleo }) });
+    } catch (thrown) {
+      if (this.#operation !== operation) return;
+      this.feed({ kind: 'failed', op, error: toPortError(thrown) });
+    }
+  }
+
+  async #command(
+    op: DiscoveryOp,
+    kernel: KernelController,
+    pleo: boolean,
+  ): Promise<{ readonly pleo?: boolean; readonly log?: RawDiscoveryLog }> {
+    const { fabrics } = this.#deps;
+    switch (op) {
+      case 'register':
+        await fabrics.register(kernel.device, this.#hooks.settings(this).host);
+        return {};
+      case 'read-support': {
+        const support = await fabrics.getDiscoveryLogSupport(kernel.device);
+        return { pleo: support.supported && support.pleo };
+      }
+      case 'read-log': {
+        const log = await fabrics.getDiscoveryLog(kernel.device, { pleo });
+        // The name may have passed to another connection while it was read.
+        const now = await this.#deps.index.read(kernel.device);
+        if (now?.instance !== kernel.instance) {
+          throw new PortError(`${kernel.device} changed while its log was read`, {
+            code: 'DEVICE_CHANGED',
+            errorClass: 'retry',
+          });
+        }
+        return { log };
+      }
+    }
+  }
+}
+
+function leaving(kernel: KernelController): boolean {
+  return kernel.state.startsWith('deleting') || kernel.state === 'dead';
+}

@@ -1,0 +1,137 @@
+/**
+ * The controllers of one daemon: a driver each, with the sources that ask for it.
+ *
+ * Invariants:
+ * - one driver a TID; a TID that is being disposed of is not added again before it is gone;
+ * - a controller leaves the set only by `remove`, and only when its driver says that it is gone.
+ */
+import type { Report } from '../core/controller-machine.ts';
+import type { ExistingController, SourceId } from '../core/plan-controllers.ts';
+import type { KernelController } from '../nvme/kernel-controller.ts';
+import type { TidKey, TransportId } from '../nvme/transport-id.ts';
+import type { Disposable } from '../ports/disposable.ts';
+import type { RawDiscoveryLog } from '../ports/fabrics.ts';
+import { ControllerDriver, type DriverDeps, type DriverSettings } from './controller-driver.ts';
+import type { KernelSnapshot } from './kernel-index.ts';
+
+export interface ControllerRecord<Extra> {
+  readonly driver: ControllerDriver;
+  sources: ReadonlySet<SourceId>;
+  extra: Extra;
+  /** Why it stays although no source asks for it now. */
+  keptBecause: string | undefined;
+}
+
+export interface ControllerSetHooks<Extra> {
+  settings(record: ControllerRecord<Extra>): DriverSettings;
+  changed(record: ControllerRecord<Extra>): void;
+  report(record: ControllerRecord<Extra>, report: Report): void;
+  logRead(record: ControllerRecord<Extra>, log: RawDiscoveryLog): void;
+  untouchable(kernel: KernelController): boolean;
+  gone(record: ControllerRecord<Extra>): void;
+}
+
+export class ControllerSet<Extra> implements Disposable {
+  readonly #kind: 'discovery' | 'io';
+  readonly #deps: DriverDeps;
+  readonly #hooks: ControllerSetHooks<Extra>;
+  readonly #records = new Map<TidKey, ControllerRecord<Extra>>();
+  #emptied: (() => void)[] = [];
+
+  constructor(kind: 'discovery' | 'io', deps: DriverDeps, hooks: ControllerSetHooks<Extra>) {
+    this.#kind = kind;
+    this.#deps = deps;
+    this.#hooks = hooks;
+  }
+
+  /** All of them, those being disposed of included. */
+  all(): readonly ControllerRecord<Extra>[] {
+    return [...this.#records.values()];
+  }
+
+  /** Those that are not being disposed of. */
+  live(): readonly ControllerRecord<Extra>[] {
+    return this.all().filter((record) => !record.driver.disposing);
+  }
+
+  get(key: TidKey): ControllerRecord<Extra> | undefined {
+    return this.#records.get(key);
+  }
+
+  /** What a plan looks at. */
+  existing(): readonly ExistingController[] {
+    return this.live().map(({ driver, sources }) => ({
+      key: driver.key,
+      tid: driver.tid,
+      sources,
+    }));
+  }
+
+  /** The live controller that holds this device. */
+  holding(device: string): ControllerRecord<Extra> | undefined {
+    return this.live().find(({ driver }) => driver.kernel?.device === device);
+  }
+
+  /** Adds and starts one; false if the TID is still being disposed of (the next pass tries again). */
+  add(tid: TransportId, sources: ReadonlySet<SourceId>, extra: Extra): boolean {
+    const driver = new ControllerDriver(tid, this.#kind, this.#deps, {
+      settings: () => this.#hooks.settings(record),
+      changed: () => {
+        this.#hooks.changed(record);
+      },
+      report: (_, report) => {
+        this.#hooks.report(record, report);
+      },
+      logRead: (_, log) => {
+        this.#hooks.logRead(record, log);
+      },
+      heldByAnother: (asking, kernel) =>
+        this.all().some(
+          (other) =>
+            other.driver !== asking &&
+            !other.driver.disposing &&
+            other.driver.kernel?.instance === kernel.instance,
+        ),
+      untouchable: (kernel) => this.#hooks.untouchable(kernel),
+      gone: () => {
+        this.#records.delete(driver.key);
+        this.#hooks.gone(record);
+        if (this.#records.size === 0) {
+          for (const resolve of this.#emptied.splice(0)) resolve();
+        }
+      },
+    });
+    const record: ControllerRecord<Extra> = { driver, sources, extra, keptBecause: undefined };
+    if (this.#records.has(driver.key)) return false;
+    this.#records.set(driver.key, record);
+    driver.feed({ kind: 'start' });
+    return true;
+  }
+
+  remove(key: TidKey, keepConnection: boolean): void {
+    this.#records.get(key)?.driver.feed({ kind: 'remove', keepConnection });
+  }
+
+  observe(snapshot: KernelSnapshot): void {
+    for (const { driver } of this.all()) driver.observe(snapshot);
+  }
+
+  /** Tries again at once whatever waits. */
+  kick(): void {
+    for (const { driver } of this.all()) driver.feed({ kind: 'kick' });
+  }
+
+  /** Resolves when the last one is gone. */
+  async empty(): Promise<void> {
+    if (this.#records.size === 0) return;
+    await new Promise<void>((resolve) => {
+      this.#emptied.push(resolve);
+    });
+  }
+
+  dispose(): void {
+    for (const { driver } of this.all()) driver.dispose();
+    this.#records.clear();
+    for (const resolve of this.#emptied.splice(0)) resolve();
+  }
+}

@@ -1,0 +1,80 @@
+/** Log lines for what happens to a controller: one when a spell begins, one when it ends. */
+import type { DiscoveryOp, Report } from '../core/controller-machine.ts';
+import { printTid, type TransportId } from '../nvme/transport-id.ts';
+import type { Log, LogFields } from '../ports/log.ts';
+
+export function controllerFields(tid: TransportId, device: string | undefined): LogFields {
+  return {
+    NVME_TRADDR: tid.traddr,
+    NVME_TRSVCID: tid.trsvcid,
+    NVME_SUBSYSNQN: tid.subsysnqn,
+    ...(device === undefined ? {} : { NVME_DEVICE: device }),
+  };
+}
+
+export function logReport(
+  log: Log,
+  tid: TransportId,
+  device: string | undefined,
+  report: Report,
+): void {
+  const name = 'device' in report ? report.device : device;
+  const fields = controllerFields(tid, name);
+  const prefix = name === undefined ? printTid(tid) : `${printTid(tid)} | ${name}`;
+  switch (report.kind) {
+    case 'connected': {
+      const how = report.adopted ? 'Connection found and taken over' : 'Connection established';
+      const tries = report.attempts > 1 ? ` after ${String(report.attempts)} attempts` : '';
+      log.info(`${prefix} - ${how}${tries}`, fields);
+      return;
+    }
+    case 'connect-failed': {
+      const text = `${prefix} - Failed to connect: ${report.error.message}. Retry in ${seconds(report.delayMs)} s`;
+      if (report.first) log.error(text, fields);
+      else log.debug(text, fields);
+      return;
+    }
+    case 'held':
+      log.info(
+        `${prefix} - Not connected to the CDC (NCC): stopped after ${String(report.attempts)} attempts`,
+        fields,
+      );
+      return;
+    case 'lost':
+      log.warning(`${prefix} - The kernel removed the controller; connecting again`, fields);
+      return;
+    case 'op-failed': {
+      const text = `${prefix} - Failed to ${describeOp(report.op)}: ${report.error.message}. Retry in ${seconds(report.delayMs)} s`;
+      if (report.first) log.error(text, fields);
+      else log.debug(text, fields);
+      return;
+    }
+    case 'op-refused':
+      log.warning(
+        `${prefix} - The controller refused to ${describeOp(report.op)}: ${report.error.message}`,
+        fields,
+      );
+      return;
+    case 'disconnecting':
+      log.info(`${prefix} - Disconnect initiated`, fields);
+      return;
+    case 'disconnect-failed':
+      log.error(`${prefix} - Failed to disconnect: ${report.error.message}`, fields);
+      return;
+  }
+}
+
+function describeOp(op: DiscoveryOp): string {
+  switch (op) {
+    case 'register':
+      return 'register with the discovery controller';
+    case 'read-support':
+      return 'get the supported log pages';
+    case 'read-log':
+      return 'get the discovery log page';
+  }
+}
+
+function seconds(ms: number): string {
+  return (ms / 1000).toFixed(1);
+}

@@ -1,0 +1,106 @@
+/**
+ * The level-triggered loop that both daemons share: whatever happens marks it, one pass looks at
+ * everything, at the latest every 60 s.
+ *
+ * Invariants:
+ * - events carry no decision: the pass compares with what sysfs says then;
+ * - after `stop` no pass begins, and `stop` resolves when the one at hand is done.
+ */
+import type { DeviceEvent, Devices } from '../ports/devices.ts';
+import type { Disposable } from '../ports/disposable.ts';
+import { toPortError } from '../ports/errors.ts';
+import type { Clock } from '../ports/host.ts';
+import type { Log } from '../ports/log.ts';
+import { Coalescer } from './coalescer.ts';
+import { KernelIndex, type KernelSnapshot } from './kernel-index.ts';
+
+const RESYNC_MS = 60_000;
+
+export interface ServiceLoopDeps {
+  readonly clock: Clock;
+  readonly devices: Devices;
+  readonly log: Log;
+  /** Looks at everything and carries out what follows. */
+  pass(snapshot: KernelSnapshot): Promise<void> | void;
+  /** A hint for one controller, before the pass that it also causes (if it causes one). */
+  deviceEvent(event: DeviceEvent): void;
+}
+
+export class ServiceLoop {
+  readonly index: KernelIndex;
+  readonly #deps: ServiceLoopDeps;
+  readonly #coalescer: Coalescer;
+  #events: Disposable | undefined;
+  #resync: Disposable | undefined;
+  #stopped = false;
+
+  constructor(deps: ServiceLoopDeps) {
+    this.#deps = deps;
+    this.index = new KernelIndex(deps.devices, deps.clock);
+    this.#coalescer = new Coalescer(
+      deps.clock,
+      () => this.#pass(),
+      (thrown) => {
+        deps.log.error(`Internal error in a pass: ${toPortError(thrown).message}`);
+      },
+    );
+  }
+
+  start(): void {
+    this.#events = this.#deps.devices.onEvent((event) => {
+      this.#onEvent(event);
+    });
+    this.#armResync();
+    this.#coalescer.markNow();
+  }
+
+  /** Something changed: look soon. */
+  mark(): void {
+    this.#coalescer.mark();
+  }
+
+  /** Look at once (start, reload). */
+  markNow(): void {
+    this.#coalescer.markNow();
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    this.#events?.dispose();
+    this.#resync?.dispose();
+    this.#coalescer.dispose();
+    await this.#coalescer.idle();
+  }
+
+  async #pass(): Promise<void> {
+    const snapshot = await this.index.get(0);
+    // Stopped while sysfs was read: what it would do now is the stop's business.
+    if (this.#stopped) return;
+    await this.#deps.pass(snapshot);
+  }
+
+  #armResync(): void {
+    this.#resync = this.#deps.clock.setTimer(RESYNC_MS, () => {
+      this.#armResync();
+      this.#coalescer.mark();
+    });
+  }
+
+  #onEvent(event: DeviceEvent): void {
+    switch (event.kind) {
+      case 'remove':
+      case 'resync':
+        this.index.invalidate();
+        this.#coalescer.mark();
+        break;
+      case 'add':
+        this.#coalescer.mark();
+        break;
+      case 'nvme-event':
+      case 'aen':
+      case 'fc-discovery':
+        break;
+    }
+    this.#deps.deviceEvent(event);
+  }
+}

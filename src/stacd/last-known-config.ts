@@ -1,0 +1,29 @@
+/** What stacd remembers over a restart: its I/O controllers and who asked for each. */
+import { tidToDict, type TransportId } from '../nvme/transport-id.ts';
+import { isRecord, stringList, tidFromDict } from '../runtime/json-checks.ts';
+
+export const STACD_LKC_VERSION = 1;
+
+export interface SavedIoc {
+  readonly tid: TransportId;
+  readonly sources: readonly string[];
+}
+
+/** JSON: `[{tid, sources}]`. */
+export function dumpLkc(saved: readonly SavedIoc[]): unknown {
+  return saved.map(({ tid, sources }) => ({ tid: tidToDict(tid), sources }));
+}
+
+/** Undefined for anything that this version would not have written. */
+export function parseLkc(content: unknown): readonly SavedIoc[] | undefined {
+  if (!Array.isArray(content)) return undefined;
+  const saved: SavedIoc[] = [];
+  for (const item of content as readonly unknown[]) {
+    if (!isRecord(item)) return undefined;
+    const tid = tidFromDict(item['tid']);
+    const sources = stringList(item['sources']);
+    if (tid === undefined || sources === undefined) return undefined;
+    saved.push({ tid, sources });
+  }
+  return saved;
+}

@@ -1,0 +1,205 @@
+/**
+ * Which I/O controllers stacd wants, and on what evidence one is dropped. Pure.
+ *
+ * Wanted = configured ∪ the NVM subsystems in the logs that stafd reports. What stafd cannot say
+ * (it is away, a log was not read yet) is unknown, and drops nothing.
+ */
+import { addressRefusal, matchesExclude, mergeOptions } from '../config/controller-rules.ts';
+import type { ServiceConfig } from '../config/service-config.ts';
+import type { Answer } from '../core/answer.ts';
+import {
+  planControllers,
+  type ControllerAction,
+  type ExistingController,
+  type SourceEvidence,
+  type SourceId,
+  type WantedController,
+} from '../core/plan-controllers.ts';
+import { isIoController, matchesConnection } from '../nvme/connection-match.ts';
+import type { InterfaceAddressLike } from '../nvme/connection-match.ts';
+import type { ConnectOptions } from '../nvme/connect-options.ts';
+import { entryToTid, hasNcc, type DiscoveryEntry } from '../nvme/discovery-log.ts';
+import type { KernelController } from '../nvme/kernel-controller.ts';
+import { makeTid, tidKey, type TidKey, type TransportId } from '../nvme/transport-id.ts';
+
+/** One DC as stafd reports it. */
+export interface ReportedDc {
+  readonly tid: TransportId;
+  /** The last log that was read whole; unknown until the first. */
+  readonly log: Answer<readonly DiscoveryEntry[]>;
+}
+
+/** What stafd says. */
+export interface DiscoveryState {
+  /** Its list of DCs is complete: one that is missing was removed. */
+  readonly settled: boolean;
+  readonly controllers: readonly ReportedDc[];
+}
+
+export interface IocExtra {
+  /** Overrides of its configuration line; empty for those that were discovered. */
+  readonly options: ConnectOptions;
+  /** The log page entry that it comes from. */
+  readonly entry: DiscoveryEntry | undefined;
+  /** The DDC that lists it is not connected to a CDC. */
+  readonly ncc: boolean;
+}
+
+export interface ConfiguredInput {
+  readonly source: SourceId;
+  readonly options: ConnectOptions;
+  readonly answer: Answer<TransportId>;
+}
+
+export interface StacdSnapshot {
+  readonly config: ServiceConfig;
+  /** For log entries of DCs that name no host NQN. */
+  readonly hostNqn: string;
+  readonly configured: readonly ConfiguredInput[];
+  readonly discovery: Answer<DiscoveryState>;
+  readonly controllers: readonly ExistingController[];
+}
+
+export type IocAction = ControllerAction<IocExtra>;
+
+/** The source of what one DC's log lists. */
+export function logSource(dc: TransportId): SourceId {
+  return `log:${tidKey(dc)}`;
+}
+
+export function planIoControllers(snapshot: StacdSnapshot): readonly IocAction[] {
+  const configured = new Map(snapshot.configured.map((entry) => [entry.source, entry]));
+  return planControllers({
+    existing: snapshot.controllers,
+    wanted: wantedControllers(snapshot),
+    refusal: (tid) => refusal(snapshot.config, tid),
+    evidence: (source) => {
+      if (source.startsWith('log:')) return logEvidence(snapshot.discovery, source);
+      const entry = configured.get(source);
+      if (entry === undefined) {
+        return { kind: 'absent', why: 'the configuration no longer lists it' };
+      }
+      return entry.answer.kind === 'unknown'
+        ? { kind: 'unknown', why: entry.answer.why }
+        : { kind: 'absent', why: 'its name has another address now' };
+    },
+  });
+}
+
+/** An explicit setting that forbids the controller, in words. */
+function refusal(config: ServiceConfig, tid: TransportId): string | undefined {
+  const exclude = matchesExclude(tid, config.excludes);
+  if (exclude !== undefined) return `excluded by line ${String(exclude.line)}`;
+  return addressRefusal(tid, config.ipFamilies);
+}
+
+function logEvidence(discovery: Answer<DiscoveryState>, source: SourceId): SourceEvidence {
+  if (discovery.kind === 'unknown') return { kind: 'unknown', why: discovery.why };
+  const dc = discovery.value.controllers.find(({ tid }) => logSource(tid) === source);
+  if (dc === undefined) {
+    return discovery.value.settled
+      ? { kind: 'absent', why: 'its discovery controller was removed' }
+      : { kind: 'unknown', why: 'stafd has not found all discovery controllers yet' };
+  }
+  return dc.log.kind === 'unknown'
+    ? { kind: 'unknown', why: `its discovery log is unknown: ${dc.log.why}` }
+    : { kind: 'absent', why: 'its discovery controller no longer lists it' };
+}
+
+export function wantedControllers(
+  snapshot: Omit<StacdSnapshot, 'controllers'>,
+): Map<TidKey, WantedController<IocExtra>> {
+  const wanted = new Map<TidKey, WantedController<IocExtra>>();
+  const want = (tid: TransportId, source: SourceId, extra: IocExtra): void => {
+    const key = tidKey(tid);
+    const before = wanted.get(key);
+    const sources = new Set(before?.sources).add(source);
+    wanted.set(key, {
+      key,
+      tid,
+      sources,
+      extra:
+        before === undefined
+          ? extra
+          : {
+              options: before.extra.options,
+              entry: before.extra.entry ?? extra.entry,
+              // One path to it that is open is enough.
+              ncc: before.extra.ncc && extra.ncc,
+            },
+    });
+  };
+  for (const { answer, options, source } of snapshot.configured) {
+    if (answer.kind === 'known') {
+      want(answer.value, source, { options, entry: undefined, ncc: false });
+    }
+  }
+  if (snapshot.discovery.kind === 'unknown') return wanted;
+  for (const dc of snapshot.discovery.value.controllers) {
+    if (dc.log.kind === 'unknown') continue;
+    for (const entry of dc.log.value) {
+      if (entry.subtype !== 'nvme') continue;
+      const tid = ioTid(entry, dc.tid, snapshot);
+      want(tid, logSource(dc.tid), { options: {}, entry, ncc: hasNcc(entry) });
+    }
+  }
+  return wanted;
+}
+
+function ioTid(
+  entry: DiscoveryEntry,
+  dc: TransportId,
+  snapshot: Pick<StacdSnapshot, 'config' | 'hostNqn'>,
+): TransportId {
+  const tid = entryToTid(entry, dc);
+  return makeTid({
+    ...tid,
+    hostIface: snapshot.config.ignoreIface ? '' : tid.hostIface,
+    hostNqn: tid.hostNqn === '' ? snapshot.hostNqn : tid.hostNqn,
+  });
+}
+
+/** [Global] options with those of the controller's own line on top. */
+export function effectiveOptions(config: ServiceConfig, extra: IocExtra): ConnectOptions {
+  return mergeOptions(config.options, extra.options);
+}
+
+/** Whether the connection of a controller that is no longer wanted stays in the kernel. */
+export function keepsConnection(config: ServiceConfig, tid: TransportId): boolean {
+  switch (config.disconnectScope) {
+    case 'only-stas-connections':
+      return false;
+    case 'all-connections-matching-disconnect-trtypes':
+      return !config.disconnectTrtypes.has(tid.transport);
+    case 'no-disconnect':
+      return true;
+  }
+}
+
+/**
+ * Connections that nobody wants, for the scope that drops those of others too. Empty unless
+ * everything is known: an incomplete picture would show wanted ones as unwanted.
+ */
+export function unwantedConnections(
+  snapshot: StacdSnapshot,
+  kernel: readonly KernelController[],
+  heldInstances: ReadonlySet<string>,
+  interfaces: readonly InterfaceAddressLike[],
+): readonly KernelController[] {
+  const { config, discovery } = snapshot;
+  if (config.disconnectScope !== 'all-connections-matching-disconnect-trtypes') return [];
+  if (snapshot.configured.some(({ answer }) => answer.kind === 'unknown')) return [];
+  if (discovery.kind === 'unknown' || !discovery.value.settled) return [];
+  if (discovery.value.controllers.some(({ log }) => log.kind === 'unknown')) return [];
+  const wanted = [...wantedControllers(snapshot).values()]
+    .map(({ tid }) => tid)
+    .filter((tid) => refusal(config, tid) === undefined);
+  const transports: ReadonlySet<string> = config.disconnectTrtypes;
+  return kernel.filter(
+    (controller) =>
+      transports.has(controller.transport) &&
+      isIoController(controller) &&
+      !heldInstances.has(controller.instance) &&
+      !wanted.some((tid) => matchesConnection(tid, 'io', controller, interfaces)),
+  );
+}

@@ -1,0 +1,403 @@
+/**
+ * stafd: keeps discovery controllers connected and their log pages read.
+ *
+ * Invariants:
+ * - a DC is added or removed only by a plan (plan.ts) that was made of one picture of all sources;
+ * - a log is replaced only by one that was read whole from the DC's own device; until the first,
+ *   it is unknown, and the loss of the connection keeps the last one;
+ * - what a signal announces can be read before the signal is sent.
+ */
+import type { ServiceConfig } from '../config/service-config.ts';
+import { known, unknown, type Answer } from '../core/answer.ts';
+import { isDiscoveryLogChange } from '../nvme/aen.ts';
+import { decodeEntries } from '../nvme/discovery-log.ts';
+import { isDiscoveryController } from '../nvme/connection-match.ts';
+import { printTid, type TransportId } from '../nvme/transport-id.ts';
+import type { DeviceEvent, Devices } from '../ports/devices.ts';
+import type { Fabrics, HostIdentity, RawDiscoveryLog } from '../ports/fabrics.ts';
+import type { Clock, Interfaces, Prober, Resolver, StateFile } from '../ports/host.ts';
+import type { Log } from '../ports/log.ts';
+import { ConfiguredControllers } from '../runtime/configured-controllers.ts';
+import { ConnectQueue } from '../runtime/connect-queue.ts';
+import { ControllerSet, type ControllerRecord } from '../runtime/controller-set.ts';
+import { deviceOf } from '../runtime/describe.ts';
+import type { KernelSnapshot } from '../runtime/kernel-index.ts';
+import { LastKnownConfig } from '../runtime/last-known-config.ts';
+import { controllerFields, logReport } from '../runtime/reports.ts';
+import { ServiceLoop } from '../runtime/service-loop.ts';
+import { STAFD_LKC_VERSION, dumpLkc, parseLkc, type SavedDc } from './last-known-config.ts';
+import {
+  effectiveOptions,
+  planDiscoveryControllers,
+  type DcExtra,
+  type DcSnapshot,
+  type LogAnswer,
+} from './plan.ts';
+
+/** A discovery controller with what stafd knows of it. */
+export interface DcData extends DcExtra {
+  readonly log: LogAnswer;
+  /** When it was last seen to be without connection; undefined while it is connected. */
+  readonly unresponsiveSince: number | undefined;
+}
+
+export type DcRecord = ControllerRecord<DcData>;
+
+export interface StafdSettings {
+  readonly config: ServiceConfig;
+  readonly host: HostIdentity;
+}
+
+/** Who hears of changes: the D-Bus interface. */
+export interface StafdListener {
+  logPagesChanged(tid: TransportId, device: string): void;
+  dcRemoved(): void;
+  discoveryStateChanged(): void;
+}
+
+/** What nvme-cli's udev rule would have done for DCs that are not stafd's. */
+export interface NvmeCli {
+  connectAll(device: string, hostTraddr: string, hostIface: string): void;
+}
+
+/** Services that mDNS reports. */
+export interface DcBrowser {
+  current(): Answer<readonly TransportId[]>;
+}
+
+export interface StafdDeps {
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly devices: Devices;
+  readonly fabrics: Fabrics;
+  readonly interfaces: Interfaces;
+  readonly log: Log;
+  readonly lkcFile: StateFile;
+  readonly nvmeCli: NvmeCli;
+  readonly prober: Prober;
+  readonly resolver: Resolver;
+  readonly browser: DcBrowser;
+  readonly listener: StafdListener;
+}
+
+export class StafdService {
+  readonly #deps: StafdDeps;
+  readonly #loop: ServiceLoop;
+  readonly #queue: ConnectQueue;
+  readonly #controllers: ControllerSet<DcData>;
+  readonly #configured: ConfiguredControllers;
+  readonly #lkc: LastKnownConfig<readonly SavedDc[]>;
+  #settings: StafdSettings;
+  #restored = false;
+  #settled = false;
+  #stopping = false;
+
+  constructor(settings: StafdSettings, deps: StafdDeps) {
+    this.#deps = deps;
+    this.#settings = settings;
+    this.#queue = new ConnectQueue(deps.clock);
+    this.#loop = new ServiceLoop({
+      ...deps,
+      pass: (snapshot) => {
+        this.#pass(snapshot);
+      },
+      deviceEvent: (event) => {
+        this.#deviceEvent(event);
+      },
+    });
+    this.#controllers = new ControllerSet<DcData>(
+      'discovery',
+      { ...deps, queue: this.#queue, index: this.#loop.index },
+      {
+        settings: (record) => this.#driverSettings(record),
+        changed: (record) => {
+          this.#changed(record);
+        },
+        report: (record, report) => {
+          logReport(deps.log, record.driver.tid, record.driver.kernel?.device, report);
+        },
+        logRead: (record, log) => {
+          this.#logRead(record, log);
+        },
+        untouchable: (kernel) => kernel.transport === 'pcie',
+        gone: () => {
+          this.#loop.mark();
+        },
+      },
+    );
+    this.#configured = new ConfiguredControllers({
+      ...deps,
+      changed: () => {
+        this.#loop.mark();
+      },
+    });
+    this.#lkc = new LastKnownConfig(
+      { file: deps.lkcFile, log: deps.log, daemon: 'stafd', version: STAFD_LKC_VERSION },
+      parseLkc,
+    );
+  }
+
+  get settings(): StafdSettings {
+    return this.#settings;
+  }
+
+  /** All sources have answered since the start, or what was known before was taken up. */
+  get settled(): boolean {
+    return this.#settled;
+  }
+
+  /** Controllers that are not on their way out. */
+  controllers(): readonly DcRecord[] {
+    return this.#controllers.live();
+  }
+
+  /** Those that are being disconnected. */
+  disposing(): readonly DcRecord[] {
+    return this.#controllers.all().filter(({ driver }) => driver.disposing);
+  }
+
+  get queueLength(): number {
+    return this.#queue.length;
+  }
+
+  async start(): Promise<void> {
+    this.#configure();
+    const saved = await this.#lkc.load();
+    this.#restored = saved !== undefined;
+    for (const dc of saved ?? []) {
+      const { tid, origin, log, sources } = dc;
+      this.#controllers.add(tid, new Set(sources), {
+        origin,
+        // The configuration names them anew.
+        options: {},
+        log,
+        unresponsiveSince: this.#deps.clock.now(),
+      });
+    }
+    this.#loop.start();
+  }
+
+  /** Applies a configuration that was read anew; nothing that stays configured is dropped. */
+  reload(settings: StafdSettings): void {
+    this.#settings = settings;
+    this.#configure();
+    for (const { driver } of this.#controllers.live()) driver.feed({ kind: 'refresh' });
+    this.#controllers.kick();
+    this.#loop.markNow();
+  }
+
+  /** A source other than the configuration changed (mDNS). */
+  sourceChanged(): void {
+    this.#loop.mark();
+  }
+
+  /** Leaves or disconnects the connections as the configuration says; resolves when done. */
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    await this.#loop.stop();
+    this.#configured.dispose();
+    const keep = this.#settings.config.persistentConnections;
+    this.#save();
+    for (const { driver } of this.#controllers.all()) this.#controllers.remove(driver.key, keep);
+    await this.#controllers.empty();
+    await this.#lkc.flush();
+    this.#controllers.dispose();
+    this.#queue.dispose();
+  }
+
+  #configure(): void {
+    const { config, host } = this.#settings;
+    this.#configured.set(config.controllers, {
+      ignoreIface: config.ignoreIface,
+      hostNqn: host.hostnqn,
+      ipFamilies: config.ipFamilies,
+    });
+  }
+
+  #driverSettings(record: DcRecord): {
+    host: HostIdentity;
+    options: ReturnType<typeof effectiveOptions>;
+    policy: { pleo: boolean; maxAttempts: number };
+    probeMode: ServiceConfig['reachabilityCheck'];
+  } {
+    const { config, host } = this.#settings;
+    const { hostNqn } = record.driver.tid;
+    return {
+      host: hostNqn === '' ? host : { ...host, hostnqn: hostNqn },
+      options: effectiveOptions(config, record.extra),
+      policy: { pleo: config.pleo, maxAttempts: 0 },
+      probeMode: config.reachabilityCheck,
+    };
+  }
+
+  #pass(snapshot: KernelSnapshot): void {
+    this.#controllers.observe(snapshot);
+    let removed = false;
+    for (const action of planDiscoveryControllers(this.#picture())) {
+      switch (action.kind) {
+        case 'add': {
+          const { extra, sources, tid } = action.wanted;
+          const log = unknown('it was not read yet');
+          const data = { ...extra, log, unresponsiveSince: this.#deps.clock.now() };
+          if (this.#controllers.add(tid, sources, data)) {
+            this.#deps.log.info(
+              `${printTid(tid)} - Added (${extra.origin})`,
+              controllerFields(tid, undefined),
+            );
+          }
+          break;
+        }
+        case 'keep': {
+          const record = this.#controllers.get(action.key);
+          if (record === undefined) break;
+          record.sources = action.sources;
+          record.keptBecause = action.why;
+          if (action.wanted !== undefined) {
+            record.extra = { ...record.extra, ...action.wanted.extra };
+          }
+          break;
+        }
+        case 'remove': {
+          const record = this.#controllers.get(action.key);
+          if (record === undefined) break;
+          const { tid } = record.driver;
+          this.#deps.log.info(
+            `${printTid(tid)} - Removed: ${action.why}`,
+            controllerFields(tid, undefined),
+          );
+          this.#controllers.remove(action.key, false);
+          removed = true;
+          break;
+        }
+      }
+    }
+    this.#save();
+    this.#settle();
+    if (removed) {
+      this.#deps.listener.dcRemoved();
+      this.#deps.listener.discoveryStateChanged();
+    }
+  }
+
+  #picture(): Parameters<typeof planDiscoveryControllers>[0] {
+    return {
+      now: this.#deps.clock.now(),
+      config: this.#settings.config,
+      configured: this.#configured.list(),
+      mdns: this.#mdns(),
+      controllers: this.#controllers.live().map(({ driver, extra, sources }): DcSnapshot => ({
+        key: driver.key,
+        tid: driver.tid,
+        sources,
+        connected: driver.model.phase.kind === 'connected',
+        unresponsiveSince: extra.unresponsiveSince,
+        log: extra.log,
+      })),
+    };
+  }
+
+  #mdns(): Answer<readonly TransportId[]> {
+    return this.#settings.config.zeroconf ? this.#deps.browser.current() : known([]);
+  }
+
+  #settle(): void {
+    if (this.#settled) return;
+    const sources = [...this.#configured.list().map(({ answer }) => answer), this.#mdns()];
+    if (!this.#restored && sources.some(({ kind }) => kind === 'unknown')) return;
+    this.#settled = true;
+    this.#deps.listener.discoveryStateChanged();
+  }
+
+  #changed(record: DcRecord): void {
+    const connected = record.driver.model.phase.kind === 'connected';
+    if (connected && record.extra.unresponsiveSince !== undefined) {
+      record.extra = { ...record.extra, unresponsiveSince: undefined };
+    } else if (!connected && record.extra.unresponsiveSince === undefined) {
+      record.extra = { ...record.extra, unresponsiveSince: this.#deps.clock.now() };
+      this.#loop.mark();
+    }
+  }
+
+  #logRead(record: DcRecord, raw: RawDiscoveryLog): void {
+    if (record.driver.disposing) return;
+    const { driver } = record;
+    const device = deviceOf(driver);
+    const { entries, refused } = decodeEntries(raw.entries, raw.count);
+    record.extra = {
+      ...record.extra,
+      log: known({ generation: raw.generation.toString(), entries }),
+    };
+    const fields = controllerFields(driver.tid, device);
+    const prefix = `${printTid(driver.tid)} | ${device}`;
+    this.#deps.log.info(
+      `${prefix} - Received discovery log pages (num records=${String(entries.length)})`,
+      fields,
+    );
+    const [first] = refused;
+    if (first !== undefined) {
+      const more = refused.length > 1 ? ` (and ${String(refused.length - 1)} more)` : '';
+      this.#deps.log.warning(
+        `${prefix} - Refused a log page entry: ${first.reason}: ${first.text}${more}`,
+        fields,
+      );
+    }
+    if (this.#stopping) return;
+    this.#save();
+    this.#deps.listener.logPagesChanged(driver.tid, device);
+    this.#deps.listener.discoveryStateChanged();
+    // Referrals may have changed.
+    this.#loop.mark();
+  }
+
+  #deviceEvent(event: DeviceEvent): void {
+    switch (event.kind) {
+      case 'aen':
+        if (isDiscoveryLogChange(event.aen)) this.#hint(event.device, 'log-changed');
+        return;
+      case 'nvme-event':
+        if (event.event === 'connected' || event.event === 'rediscover') {
+          this.#hint(event.device, event.event);
+        }
+        return;
+      case 'resync':
+        // A lost event may have been a change of any log.
+        for (const { driver } of this.#controllers.live()) {
+          driver.feed({ kind: 'event', event: 'log-changed' });
+        }
+        return;
+      case 'add':
+      case 'remove':
+      case 'fc-discovery':
+        return;
+    }
+  }
+
+  #hint(device: string, event: 'connected' | 'rediscover' | 'log-changed'): void {
+    const record = this.#controllers.holding(device);
+    if (record !== undefined) {
+      this.#deps.log.debug(`${printTid(record.driver.tid)} | ${device} - Event: ${event}`);
+      record.driver.feed({ kind: 'event', event });
+      return;
+    }
+    if (event !== 'connected') void this.#notOurs(device);
+  }
+
+  /** nvme-cli's rule is overridden while stafd runs: do for its DCs what the rule would do. */
+  async #notOurs(device: string): Promise<void> {
+    const kernel = await this.#loop.index.read(device).catch(() => undefined);
+    if (this.#stopping || kernel === undefined || !isDiscoveryController(kernel)) return;
+    // It may have become ours meanwhile.
+    if (this.#controllers.holding(device) !== undefined) return;
+    this.#deps.nvmeCli.connectAll(device, kernel.hostTraddr, kernel.hostIface);
+  }
+
+  #save(): void {
+    const saved = this.#controllers.live().map(({ driver, extra, sources }): SavedDc => ({
+      tid: driver.tid,
+      origin: extra.origin,
+      sources: [...sources],
+      log: extra.log,
+    }));
+    this.#lkc.save(dumpLkc(saved));
+  }
+}
