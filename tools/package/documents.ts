@@ -1,0 +1,131 @@
+/** The texts that the package is made with: its control file, changelog and copyright. */
+import { readFile, readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { NativeAddons } from './native.ts';
+import { PackageError } from './run.ts';
+import { packageName } from './tree.ts';
+
+const maintainer = 'nvme-stas-node developers <nvme-stas-node@example.invalid>';
+
+/** The oldest Node that the programs run on, as [major, minor]. */
+const oldestNode = [20, 19] as const;
+
+/** A version of package.json as Debian writes it: a pre-release sorts before its release. */
+export function debianVersion(version: string): string {
+  return version.replace('-', '~');
+}
+
+/**
+ * The range of Node versions that the package runs on: from the oldest that the programs take to
+ * the end of the major version whose ABI the add-ons were compiled for.
+ * @throws {PackageError} the release's Node is too old
+ */
+export function nodeDepends(nodeVersion: string, suite: string): string {
+  const [major = 0, minor = 0] = nodeVersion.split('.').map(Number);
+  const [oldestMajor, oldestMinor] = oldestNode;
+  if (major < oldestMajor || (major === oldestMajor && minor < oldestMinor)) {
+    const wanted = oldestNode.join('.');
+    throw new PackageError(`${suite} has Node ${nodeVersion}; ${wanted} or newer is needed`);
+  }
+  const from = major === oldestMajor ? oldestNode.join('.') : String(major);
+  return `nodejs (>= ${from}), nodejs (<< ${major + 1}~)`;
+}
+
+/** The control file. `installedBytes` is the size of what is installed. */
+export function controlFile(options: {
+  readonly version: string;
+  readonly suite: string;
+  readonly addons: NativeAddons;
+  readonly installedBytes: number;
+}): string {
+  const { version, suite, addons, installedBytes } = options;
+  const depends = [
+    nodeDepends(addons.nodeVersion, suite),
+    'libnvme1t64 (>= 1.3) | libnvme1 (>= 1.3)',
+    addons.depends,
+    'default-dbus-system-bus | dbus-system-bus',
+    'init-system-helpers (>= 1.54~)',
+    'kmod',
+    'systemd',
+    'udev',
+  ];
+  return `Package: ${packageName}
+Version: ${debianVersion(version)}
+Architecture: amd64
+Maintainer: ${maintainer}
+Installed-Size: ${Math.ceil(installedBytes / 1024)}
+Depends: ${depends.join(', ')}
+Recommends: avahi-daemon, nvme-cli
+Provides: nvme-stas
+Conflicts: nvme-stas
+Replaces: nvme-stas
+Section: net
+Priority: optional
+Description: NVMe over Fabrics discovery and connection services
+ Finds NVMe over Fabrics storage on a network and keeps the host connected
+ to it:
+ .
+  * stafd finds discovery controllers, configured or announced by mDNS,
+    connects to them and reads their discovery log pages;
+  * stacd connects to the storage subsystems that they name.
+ .
+ The commands stafctl and stacctl show what the daemons do; stasadm sets the
+ host's identity up. Configuration files, D-Bus interfaces and unit names are
+ those of nvme-stas, which this package takes the place of.
+`;
+}
+
+/** The entry of this version in changelog.Debian. */
+export function changelog(version: string, suite: string, epoch: number): string {
+  const date = new Date(epoch * 1000).toUTCString().replace('GMT', '+0000');
+  return `${packageName} (${debianVersion(version)}) ${suite}; urgency=medium
+
+  * Version ${version}, with add-ons compiled for ${suite}.
+
+ -- ${maintainer}  ${date}
+`;
+}
+
+/**
+ * The copyright file: the project's licence and those of the npm packages that are in the bundles
+ * or beside them.
+ * @param options.packages folders below node_modules
+ */
+export async function copyright(options: {
+  readonly root: string;
+  readonly packages: readonly string[];
+}): Promise<string> {
+  const { root, packages } = options;
+  const parts = [
+    `This package is ${packageName}, licensed under the Apache License, Version 2.0, which is in
+/usr/share/common-licenses/Apache-2.0 on Debian systems.
+
+It contains parts of the following npm packages.
+`,
+  ];
+  for (const name of [...packages].sort())
+    parts.push(await licence(join(root, 'node_modules'), name));
+  return parts.join(`\n${'-'.repeat(80)}\n\n`);
+}
+
+interface PackageJson {
+  readonly version: string;
+  readonly license?: string;
+  readonly author?: string | { readonly name: string; readonly email?: string };
+}
+
+async function licence(modules: string, name: string): Promise<string> {
+  const folder = join(modules, name);
+  const about = JSON.parse(await readFile(join(folder, 'package.json'), 'utf8')) as PackageJson;
+  const author =
+    typeof about.author === 'object'
+      ? `${about.author.name}${about.author.email === undefined ? '' : ` <${about.author.email}>`}`
+      : about.author;
+  const file = (await readdir(folder)).find((entry) => /^(licen[cs]e|copying)/i.test(entry));
+  const text =
+    file === undefined
+      ? `Published under the ${about.license ?? 'same'} licence without a text of its own.\n`
+      : await readFile(join(folder, file), 'utf8');
+  const by = author === undefined ? '' : ` by ${author}`;
+  return `${name} ${about.version}${by}, licence: ${about.license ?? 'see below'}\n\n${text.trim()}\n`;
+}

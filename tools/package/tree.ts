@@ -1,0 +1,140 @@
+/** Lays out the files that the package installs, below a folder that stands for /. */
+import { chmod, copyFile, mkdir, readFile, readdir, symlink, writeFile } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { gzipSync } from 'node:zlib';
+import type { Bundle } from '../build.ts';
+import type { NativeAddons } from './native.ts';
+import { koffiBinary } from './native.ts';
+import { PackageError } from './run.ts';
+
+/** The package's name, and the names of its own folders in /usr/lib and /usr/share/doc. */
+export const packageName = 'nvme-stas-node';
+const libFolder = `usr/lib/${packageName}`;
+export const docFolder = `usr/share/doc/${packageName}`;
+
+/** Files of /etc that are the administrator's to change. */
+export const conffiles = ['etc/stas/stacd.conf', 'etc/stas/stafd.conf', 'etc/stas/sys.conf.doc'];
+
+const units = ['stacd.service', 'stafd.service', 'stas-config.target', 'stas-config@.service'];
+const busPolicies = ['org.nvmexpress.stac.conf', 'org.nvmexpress.staf.conf'];
+
+/** npm packages that are installed beside the bundles: only the files that run. */
+const runtimeFiles: Readonly<Record<string, readonly string[]>> = {
+  koffi: ['package.json', 'index.js', 'src/koffi/index.js', 'src/koffi/src/static.js'],
+  [dirname(dirname(koffiBinary))]: ['package.json', 'index.js', 'linux_x64/koffi.node'],
+  udev: ['package.json', 'udev.js'],
+  bindings: ['package.json', 'bindings.js'],
+  'file-uri-to-path': ['package.json', 'index.js'],
+  'systemd-journald': ['package.json', 'index.js', 'log.js'],
+};
+
+/** npm packages of which files are installed beside the bundles. */
+export const runtimePackages: readonly string[] = Object.keys(runtimeFiles);
+
+/**
+ * How each program is started.
+ *
+ * Without a just-in-time compiler Node runs under MemoryDenyWriteExecute; its WebAssembly, which
+ * needs the compiler, is switched off with it, or Node says so on each start.
+ */
+const wrappers = [
+  { path: 'usr/sbin/stafd', flags: '--jitless --no-expose-wasm', daemon: true },
+  { path: 'usr/sbin/stacd', flags: '--jitless --no-expose-wasm', daemon: true },
+  { path: 'usr/bin/stafctl', flags: '', daemon: false },
+  { path: 'usr/bin/stacctl', flags: '', daemon: false },
+  { path: 'usr/bin/stasadm', flags: '--jitless --no-expose-wasm', daemon: false },
+];
+
+function wrapperText({ path, flags, daemon }: (typeof wrappers)[number]): string {
+  const program = `/${libFolder}/${basename(path)}.mjs`;
+  const command = ['exec /usr/bin/node', flags, program, '"$@"'].filter((word) => word !== '');
+  const lines = ['#!/bin/sh'];
+  if (daemon) lines.push(': "${UV_THREADPOOL_SIZE:=32}"', 'export UV_THREADPOOL_SIZE');
+  return `${[...lines, command.join(' ')].join('\n')}\n`;
+}
+
+/**
+ * Copies everything that is installed, except the texts that `documents.ts` makes, to `tree`.
+ * @param options.root absolute path of the repository
+ * @throws {PackageError} a file that is to be installed does not exist
+ */
+export async function layOut(options: {
+  readonly root: string;
+  readonly tree: string;
+  readonly bundles: readonly Bundle[];
+  readonly addons: NativeAddons;
+}): Promise<void> {
+  const { root, tree, bundles, addons } = options;
+  const install = async (from: string, to: string, mode = 0o644): Promise<void> => {
+    await copy(from, join(tree, to), mode);
+  };
+
+  for (const { path } of bundles) await install(path, `${libFolder}/${basename(path)}`);
+  for (const [name, files] of Object.entries(runtimeFiles)) {
+    for (const file of files) {
+      const path = `node_modules/${name}/${file}`;
+      await install(join(root, path), `${libFolder}/${path}`);
+    }
+  }
+  const release = (name: string): string => `${libFolder}/node_modules/${name}/build/Release`;
+  await install(addons.udev, `${release('udev')}/udev.node`);
+  await install(addons.journald, `${release('systemd-journald')}/journal_send.node`);
+  for (const wrapper of wrappers) {
+    await write(join(tree, wrapper.path), wrapperText(wrapper), 0o755);
+  }
+
+  await install(join(import.meta.dirname, 'README.Debian'), `${docFolder}/README.Debian`);
+  for (const name of ['README.md', 'DISTROS.md']) {
+    await install(join(root, name), `${docFolder}/${name}`);
+  }
+
+  for (const path of conffiles) await install(join(root, path), path);
+  for (const unit of units) {
+    await install(join(root, 'systemd', unit), `usr/lib/systemd/system/${unit}`);
+  }
+  for (const policy of busPolicies) {
+    await install(join(root, 'dbus', policy), `usr/share/dbus-1/system.d/${policy}`);
+  }
+  for (const name of await filesIn(join(root, 'dbus'), /\.xml$/)) {
+    await install(join(root, 'dbus', name), `usr/share/dbus-1/interfaces/${name}`);
+  }
+  for (const name of await filesIn(join(root, 'man'), /\.[1-8]$/)) {
+    const text = await readFile(join(root, 'man', name));
+    const page = `usr/share/man/man${name.slice(-1)}/${name}.gz`;
+    await write(join(tree, page), gzipSync(text, { level: 9 }), 0o644);
+  }
+}
+
+/** Writes a file with its folders. */
+export async function write(path: string, content: string | Buffer, mode: number): Promise<void> {
+  await mkdir(dirname(path), { recursive: true });
+  await writeFile(path, content);
+  await chmod(path, mode);
+}
+
+/** Makes a symbolic link with its folders. */
+export async function link(path: string, target: string): Promise<void> {
+  await mkdir(dirname(path), { recursive: true });
+  await symlink(target, path);
+}
+
+async function copy(from: string, to: string, mode: number): Promise<void> {
+  await mkdir(dirname(to), { recursive: true });
+  try {
+    await copyFile(from, to);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    throw new PackageError(`${from}, which the package installs, is missing`, { cause: error });
+  }
+  await chmod(to, mode);
+}
+
+/** Names in a folder that match, in order; none if there is no such folder. */
+async function filesIn(folder: string, pattern: RegExp): Promise<readonly string[]> {
+  try {
+    return (await readdir(folder)).filter((name) => pattern.test(name)).sort();
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    throw error;
+  }
+}
