@@ -1,0 +1,151 @@
+/**
+ * The gate between the event loop and calls that block.
+ *
+ * Everything in libnvme or the kernel that can wait for a target runs on libuv's thread pool, which
+ * Node shares with its own file and DNS operations and which is small. So the gate bounds how many
+ * calls are there at once, by lane: a lane whose calls all hang delays no other one, and no lane
+ * takes the last threads from Node.
+ *
+ * Invariants:
+ * - at most `limits[lane]` calls of a lane are in flight;
+ * - calls of a lane begin in the order in which they were asked for;
+ * - a call that began holds its place until it ends: nothing cancels it, its deadline only reports;
+ * - `idle()` resolves when nothing waits and nothing is in flight, in any lane.
+ */
+import type { Disposable } from '../ports/disposable.ts';
+import type { Clock } from '../ports/host.ts';
+
+/**
+ * - `connect`: writes to /dev/nvme-fabrics; the kernel makes one connection at a time.
+ * - `admin`: commands to a controller, which may not answer them, and short look-ups.
+ * - `disconnect`: deletions, which wait for the kernel to end what the controller has in flight.
+ */
+export type Lane = 'connect' | 'admin' | 'disconnect';
+
+export type LaneLimits = Readonly<Record<Lane, number>>;
+
+/** Threads that libuv has when UV_THREADPOOL_SIZE is not set, and the most it takes. */
+const DEFAULT_POOL = 4;
+const LARGEST_POOL = 1024;
+
+/** What libuv makes of UV_THREADPOOL_SIZE. */
+export function threadPoolSize(setting: string | undefined): number {
+  const size = Number.parseInt(setting ?? '', 10);
+  if (!(size > 0)) return setting === undefined || setting === '' ? DEFAULT_POOL : 1;
+  return Math.min(size, LARGEST_POOL);
+}
+
+/**
+ * Shares a pool out. A quarter of it, and at least one thread, stays free for Node. Two connects
+ * are enough: the kernel makes one at a time, and the second one waits in it already when the first
+ * ends.
+ */
+export function laneLimits(poolSize: number): LaneLimits {
+  const usable = Math.max(1, poolSize - Math.max(1, Math.ceil(poolSize / 4)));
+  const connect = usable >= 6 ? 2 : 1;
+  const disconnect = usable >= 6 ? Math.floor((usable - connect) / 3) : 1;
+  return { connect, disconnect, admin: Math.max(1, usable - connect - disconnect) };
+}
+
+/** A call that is in flight for longer than it should be, or that has ended after that. */
+export interface OverdueCall {
+  readonly name: string;
+  readonly lane: Lane;
+  readonly runningMs: number;
+  /** false: reported when the deadline passed; true: reported when it ended at last. */
+  readonly ended: boolean;
+}
+
+export interface CallGateOptions {
+  readonly clock: Pick<Clock, 'now' | 'setTimer'>;
+  readonly limits: LaneLimits;
+  readonly onOverdue: (call: OverdueCall) => void;
+}
+
+export interface CallRequest {
+  readonly lane: Lane;
+  /** For the report of an overdue call; no secrets. */
+  readonly name: string;
+  /** Milliseconds from the beginning of the call, waiting not counted. */
+  readonly deadlineMs: number;
+}
+
+interface LaneState {
+  inFlight: number;
+  readonly waiting: (() => void)[];
+}
+
+export class CallGate {
+  readonly #options: CallGateOptions;
+  readonly #lanes: Readonly<Record<Lane, LaneState>> = {
+    connect: { inFlight: 0, waiting: [] },
+    admin: { inFlight: 0, waiting: [] },
+    disconnect: { inFlight: 0, waiting: [] },
+  };
+  #idleWaiters: (() => void)[] = [];
+
+  constructor(options: CallGateOptions) {
+    this.#options = options;
+  }
+
+  /** Calls `operation` when its lane has room; settles as its promise does. */
+  async run<T>(request: CallRequest, operation: () => Promise<T>): Promise<T> {
+    await this.#enter(request.lane);
+    const { clock, onOverdue } = this.#options;
+    const began = clock.now();
+    const progress = { overdue: false };
+    const report = (ended: boolean): void => {
+      const { name, lane } = request;
+      onOverdue({ name, lane, runningMs: clock.now() - began, ended });
+    };
+    let timer: Disposable | undefined;
+    try {
+      timer = clock.setTimer(request.deadlineMs, () => {
+        progress.overdue = true;
+        report(false);
+      });
+      return await operation();
+    } finally {
+      timer?.dispose();
+      this.#leave(request.lane);
+      if (progress.overdue) report(true);
+    }
+  }
+
+  idle(): Promise<void> {
+    if (this.#isIdle()) return Promise.resolve();
+    return new Promise((resolve) => {
+      this.#idleWaiters.push(resolve);
+    });
+  }
+
+  #enter(lane: Lane): Promise<void> {
+    const state = this.#lanes[lane];
+    if (state.inFlight < this.#options.limits[lane]) {
+      state.inFlight += 1;
+      return Promise.resolve();
+    }
+    return new Promise((resolve) => {
+      state.waiting.push(resolve);
+    });
+  }
+
+  #leave(lane: Lane): void {
+    const state = this.#lanes[lane];
+    const next = state.waiting.shift();
+    // The place is handed over, so that a newcomer cannot slip in before the one that waits.
+    if (next !== undefined) {
+      next();
+      return;
+    }
+    state.inFlight -= 1;
+    if (!this.#isIdle()) return;
+    const waiters = this.#idleWaiters;
+    this.#idleWaiters = [];
+    for (const resolve of waiters) resolve();
+  }
+
+  #isIdle(): boolean {
+    return Object.values(this.#lanes).every((state) => state.inFlight === 0);
+  }
+}

@@ -1,0 +1,162 @@
+import { nvmeStatusText } from '../nvme/nvme-status.ts';
+import { PortError } from '../ports/errors.ts';
+import type { ErrorClass } from '../ports/errors.ts';
+
+/**
+ * Causes of failure as libnvme and the kernel report them: errno, libnvme's own numbers from 1000
+ * up (`enum nvme_connect_err`), and NVMe status fields. Each becomes a PortError with a code, a
+ * class and words for a person.
+ */
+
+interface ErrnoMeaning {
+  readonly code: string;
+  readonly errorClass: ErrorClass;
+  readonly words: string;
+}
+
+const retry = (code: string, words: string): ErrnoMeaning => ({ code, errorClass: 'retry', words });
+const final = (code: string, words: string): ErrnoMeaning => ({ code, errorClass: 'final', words });
+
+/**
+ * Errno values of Linux on the architectures that Node runs on (all but MIPS share them).
+ *
+ * EINVAL is `retry`: the kernel gives it for an option it does not like, but also for a target
+ * that answers the first exchange of NVMe/TCP with anything unexpected, which may heal.
+ */
+const ERRNO: ReadonlyMap<number, ErrnoMeaning> = new Map([
+  [1, final('EPERM', 'not permitted')],
+  [2, retry('ENOENT', 'the device does not exist')],
+  [4, retry('EINTR', 'interrupted')],
+  [
+    5,
+    retry('EIO', 'the controller refused the connection or failed during it (see the kernel log)'),
+  ],
+  [6, retry('ENXIO', 'the device is gone')],
+  [11, retry('EAGAIN', 'temporarily not possible')],
+  [12, retry('ENOMEM', 'out of memory')],
+  [13, final('EACCES', 'permission denied')],
+  [16, retry('EBUSY', 'the device is busy')],
+  [19, retry('ENODEV', 'no such network interface or device')],
+  [22, retry('EINVAL', 'invalid argument, or the target answers with something that is not NVMe')],
+  [23, retry('ENFILE', 'too many open files in the system')],
+  [24, retry('EMFILE', 'too many open files')],
+  [32, retry('EPIPE', 'the connection was closed')],
+  [71, retry('EPROTO', 'protocol error')],
+  [88, retry('ENOTSOCK', 'the transport connection broke')],
+  [95, final('EOPNOTSUPP', 'not supported by the kernel or the controller')],
+  [97, final('EAFNOSUPPORT', 'address family not supported')],
+  [98, retry('EADDRINUSE', 'address or host NQN already in use')],
+  [99, retry('EADDRNOTAVAIL', 'the host address is not available on this host')],
+  [100, retry('ENETDOWN', 'the network is down')],
+  [101, retry('ENETUNREACH', 'no route to the network')],
+  [102, retry('ENETRESET', 'the network dropped the connection')],
+  [103, retry('ECONNABORTED', 'the connection was aborted')],
+  [104, retry('ECONNRESET', 'the connection was reset by the target')],
+  [107, retry('ENOTCONN', 'the transport is not connected')],
+  [110, retry('ETIMEDOUT', 'timed out')],
+  [111, retry('ECONNREFUSED', 'connection refused: nothing listens there')],
+  [112, retry('EHOSTDOWN', 'the target host is down')],
+  [113, retry('EHOSTUNREACH', 'no route to the target host')],
+  [114, retry('EALREADY', 'the kernel already has this connection')],
+  [121, retry('EREMOTEIO', 'the target failed')],
+  [126, final('ENOKEY', 'a key that the connection needs is missing')],
+  [129, final('EKEYREJECTED', 'authentication failed')],
+]);
+
+/** libnvme's numbers that stand for an errno of the write to /dev/nvme-fabrics. */
+const CONNECT_ERRNO: ReadonlyMap<number, number> = new Map([
+  [1012, 114],
+  [1013, 22],
+  [1014, 98],
+  [1015, 19],
+  [1016, 95],
+  [1017, 111],
+  [1018, 99],
+  [1020, 126],
+]);
+
+/** libnvme's other numbers: something within libnvme went wrong, before or after the connect. */
+const CONNECT_OTHER: ReadonlyMap<number, ErrnoMeaning> = new Map([
+  [1000, final('EINVAL', 'the address is not an IP address')],
+  [1001, final('EINVAL', 'the address family is not known')],
+  [1002, final('EINVAL', 'the transport address cannot be used')],
+  [1003, final('EINVAL', 'the transport is missing')],
+  [1004, final('EINVAL', 'the transport address is missing')],
+  [1005, retry('NO_FABRICS', '/dev/nvme-fabrics cannot be opened')],
+  [1006, retry('CONNECT_FAILED', 'the kernel refused the connection (see the kernel log)')],
+  [1007, retry('CONNECT_FAILED', 'the kernel gave no answer after connecting')],
+  [1008, retry('CONNECT_FAILED', 'the answer of the kernel after connecting cannot be read')],
+  [1009, retry('CONNECT_FAILED', 'the new controller vanished at once')],
+  [1010, retry('CONNECT_FAILED', 'the new controller vanished at once')],
+  [1011, retry('CONNECT_FAILED', 'the new controller vanished at once')],
+]);
+
+/** The errno that a number of libnvme stands for; the number itself if it is an errno. */
+export function knownErrno(number: number): number | undefined {
+  if (number > 0 && number < 1000) return number;
+  return CONNECT_ERRNO.get(number);
+}
+
+/**
+ * @param doing what failed, e.g. `connect`: begins the message.
+ * @param number an errno, or a number of libnvme.
+ */
+export function errnoError(doing: string, number: number): PortError {
+  const errno = knownErrno(number);
+  const meaning =
+    errno === undefined
+      ? CONNECT_OTHER.get(number)
+      : (ERRNO.get(errno) ?? retry(`ERRNO_${errno}`, `error ${errno}`));
+  const { code, errorClass, words } =
+    meaning ?? retry('CONNECT_FAILED', `libnvme reports error ${number}`);
+  return new PortError(`${doing}: ${words} (${code})`, {
+    code,
+    errorClass,
+    ...(errno === undefined ? {} : { errno }),
+  });
+}
+
+/** Errors of node:fs carry a code and a negative errno; anything else is unexpected. */
+export function fsError(doing: string, thrown: unknown): PortError {
+  if (thrown instanceof Error && 'errno' in thrown && typeof thrown.errno === 'number') {
+    return errnoError(doing, Math.abs(thrown.errno));
+  }
+  const message = thrown instanceof Error ? thrown.message : String(thrown);
+  return new PortError(`${doing}: ${message}`, {
+    code: 'UNEXPECTED',
+    errorClass: 'retry',
+    cause: thrown,
+  });
+}
+
+/** Status code type and status code: what remains of the status field without CRD, M and DNR. */
+const STATUS_MASK = 0x7ff;
+/** Status code type 3: path related (NVMe base 2.1, figure 104). */
+const SCT_PATH = 0x3;
+
+/**
+ * Status values that the transport or the kernel gives a command when the connection breaks under
+ * it (figure 102). Everything else is the controller's own answer and a refusal: a DC that answers
+ * a DIM command with an internal error for ever must not keep its log from being read.
+ */
+const TRANSPORT_STATUS: ReadonlySet<number> = new Set([
+  0x07, // Command Abort Requested
+  0x08, // Command Aborted due to SQ Deletion
+  0x22, // Transient Transport Error
+]);
+
+/**
+ * A command that the controller (or the kernel on its behalf, when the connection broke) completed
+ * with an error: `retry` if the connection broke, `final` if it is the controller's answer.
+ *
+ * @param status as the kernel returns it: positive, DNR included.
+ */
+export function statusError(doing: string, status: number): PortError {
+  const nvmeStatus = status & STATUS_MASK;
+  const broken = nvmeStatus >> 8 === SCT_PATH || TRANSPORT_STATUS.has(nvmeStatus);
+  return new PortError(`${doing}: ${nvmeStatusText(nvmeStatus)}`, {
+    code: 'NVME_STATUS',
+    errorClass: broken ? 'retry' : 'final',
+    nvmeStatus,
+  });
+}
