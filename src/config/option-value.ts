@@ -1,0 +1,81 @@
+/** Texts of options to values, by the kinds of the option table. */
+import type { OptionKind } from './option-table.ts';
+import { parseTimeSpan } from './time-span.ts';
+
+/** A value was read, perhaps with something to say about it, or was not: then the default applies. */
+export type ReadValue<T> =
+  | { readonly ok: true; readonly value: T; readonly warning?: ValueFault }
+  | { readonly ok: false; readonly fault: ValueFault };
+
+export interface ValueFault {
+  readonly message: string;
+  readonly allowed: string;
+}
+
+type KindOf<K extends OptionKind['kind']> = Extract<OptionKind, { readonly kind: K }>;
+
+function refuse<T>(message: string, allowed: string): ReadValue<T> {
+  return { ok: false, fault: { message, allowed } };
+}
+
+export function readBoolean(text: string): ReadValue<boolean> {
+  const word = text.toLowerCase();
+  if (word === 'true' || word === 'false') return { ok: true, value: word === 'true' };
+  return refuse('is neither true nor false', 'true, false');
+}
+
+export function readSwitch(text: string): ReadValue<boolean> {
+  const word = text.toLowerCase();
+  if (word === 'enabled' || word === 'disabled') return { ok: true, value: word === 'enabled' };
+  return refuse('is neither enabled nor disabled', 'enabled, disabled');
+}
+
+/** The range of an integer option for people: `-1 or 0 and more, in seconds`. */
+export function rangeText(kind: KindOf<'integer'>): string {
+  const range = kind.max >= 2 ** 31 - 1 ? `${kind.min} and more` : `${kind.min} to ${kind.max}`;
+  const also = kind.also === undefined ? '' : `${kind.also}, or `;
+  return `${also}${range}${kind.unit === undefined ? '' : `, in ${kind.unit}`}`;
+}
+
+export function readInteger(kind: KindOf<'integer'>, text: string): ReadValue<number> {
+  const allowed = rangeText(kind);
+  if (!/^[+-]?[0-9]{1,15}$/.test(text)) return refuse('is not a whole number', allowed);
+  const value = Number(text);
+  if (value === kind.also) return { ok: true, value };
+  if (value < kind.min || value > kind.max) return refuse('is out of range', allowed);
+  return { ok: true, value: value === 0 ? 0 : value };
+}
+
+export function readChoice(kind: KindOf<'choice'>, text: string): ReadValue<string> {
+  if (kind.words.includes(text)) return { ok: true, value: text };
+  return refuse('is not one of the words', kind.words.join(', '));
+}
+
+/** The words that were given, in the order of the table. */
+export function readWords(kind: KindOf<'words'>, text: string): ReadValue<readonly string[]> {
+  const allowed = `${kind.words.join(', ')}, joined by +`;
+  const given = text.split('+').map((word) => word.trim());
+  const value = kind.words.filter((word) => given.includes(word));
+  const allKnown = given.every((word) => kind.words.includes(word));
+  if (allKnown) return { ok: true, value };
+  if (value.length === 0 || kind.lenient !== true) {
+    return refuse('has a word that is not known', allowed);
+  }
+  return {
+    ok: true,
+    value,
+    warning: { message: 'has a word that is not known, which is left out', allowed },
+  };
+}
+
+/** Seconds; every negative span is -1, for ever. */
+export function readTimeSpan(text: string): ReadValue<number> {
+  const seconds = parseTimeSpan(text);
+  if (seconds === undefined) {
+    return refuse(
+      'is not a time span',
+      'seconds, a span such as 72hours or "3 days 5 hours", 0, or -1 for ever',
+    );
+  }
+  return { ok: true, value: seconds < 0 ? -1 : seconds };
+}

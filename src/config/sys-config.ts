@@ -1,0 +1,189 @@
+/** sys.conf: who this host is. Text in, an identity or what is missing for one out. */
+import { checkNqn } from '../nvme/nqn.ts';
+import { Secret } from '../nvme/secret.ts';
+import { checkDhchapSecret, DHCHAP_SECRET_FORM } from './dhchap-secret.ts';
+import { EntryReader } from './entry-reader.ts';
+import { parseIni, splitLines } from './ini-text.ts';
+import { findOption, HOST } from './option-table.ts';
+import type { Problem } from './problem.ts';
+
+/** The same members as the host identity of the fabrics port. */
+export interface Identity {
+  readonly hostnqn: string;
+  readonly hostid: string;
+  /** DH-HMAC-CHAP host secret. */
+  readonly key?: Secret;
+  /** Symbolic name, for registration with a discovery controller. */
+  readonly symname?: string;
+}
+
+/** Why a mandatory value is not there: one line for the person who starts a daemon. */
+export interface MissingIdentity {
+  readonly key: 'nqn' | 'id';
+  /** The file that should hold it: sys.conf itself for a literal. */
+  readonly file: string;
+  readonly message: string;
+}
+
+export interface ParsedSysConfig {
+  /** Undefined exactly if something is {@link missing}. Frozen. */
+  readonly identity: Identity | undefined;
+  readonly problems: readonly Problem[];
+  readonly missing: readonly MissingIdentity[];
+}
+
+/** The text of a file, or undefined if there is none that can be read. */
+export type ReadFile = (path: string) => string | undefined;
+
+type Key = 'nqn' | 'id' | 'key' | 'symname';
+
+const FILE_SCHEME = 'file://';
+
+/** NVMe base 2.1, figure "Host Attributes Data"-like limits: SYMNAME of TP8010 has 256 bytes. */
+const MAX_SYMNAME_BYTES = 256;
+
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
+
+function checkHostId(text: string): string | undefined {
+  if (!UUID.test(text)) return 'is not a UUID';
+  // The kernel takes it for "no host ID".
+  return /[^0-]/.test(text) ? undefined : 'is a UUID of zeros';
+}
+
+function checkSymname(text: string): string | undefined {
+  if (new TextEncoder().encode(text).length > MAX_SYMNAME_BYTES) {
+    return `is longer than ${MAX_SYMNAME_BYTES} bytes`;
+  }
+  if (/[\p{C}\p{Zl}\p{Zp}]/u.test(text)) return 'contains a control or invisible character';
+  return text.includes('\uFFFD') ? 'contains bytes that are not UTF-8' : undefined;
+}
+
+/** The first word of the first line. */
+function firstWord(text: string): string {
+  const line = splitLines(text.startsWith('\uFEFF') ? text.slice(1) : text)[0] ?? '';
+  return line.trim().split(/\s+/)[0] ?? '';
+}
+
+interface Found {
+  /** Empty if the place is there and holds nothing. */
+  readonly value: string;
+  /** Where it was found, or should have been. */
+  readonly source: string;
+  /** `missing-file`: there is no such file. */
+  readonly state: 'found' | 'missing-file' | 'no-path';
+  /** Whether sys.conf names the place, or it is the default one. */
+  readonly named: boolean;
+}
+
+function locate(
+  file: string,
+  key: Key,
+  reader: EntryReader,
+  readFile: ReadFile,
+): Found | undefined {
+  const given = reader.last(HOST, key, (text) => ({ ok: true, value: text }));
+  const text = given ?? findOption('sys', HOST, key)?.defaults.sys;
+  if (text === undefined) return undefined;
+  const named = given !== undefined;
+  if (!text.startsWith(FILE_SCHEME)) return { value: text, source: file, state: 'found', named };
+  const source = text.slice(FILE_SCHEME.length);
+  if (!source.startsWith('/')) return { value: '', source, state: 'no-path', named };
+  const content = readFile(source);
+  return content === undefined
+    ? { value: '', source, state: 'missing-file', named }
+    : { value: firstWord(content), source, state: 'found', named };
+}
+
+function whyUnusable(
+  found: Found,
+  check: (text: string) => string | undefined,
+): string | undefined {
+  switch (found.state) {
+    case 'missing-file':
+      return 'cannot be read';
+    case 'no-path':
+      return 'is not of the form file:///path';
+    case 'found':
+      return found.value === '' ? 'is empty' : check(found.value);
+  }
+}
+
+const MANDATORY = {
+  nqn: { title: 'host NQN', command: 'hostnqn', check: checkNqn },
+  id: { title: 'host ID', command: 'hostid', check: checkHostId },
+} as const;
+
+/** How to mend a mandatory value, in one line. */
+function missingIdentity(key: 'nqn' | 'id', found: Found, reason: string): MissingIdentity {
+  const { title, command } = MANDATORY[key];
+  const remedy =
+    found.state === 'found' && !found.named
+      ? `stasadm ${command} -f ${found.source}`
+      : found.state === 'missing-file'
+        ? `stasadm ${command} -f ${found.source}`
+        : `stasadm ${command}`;
+  const subject = found.state === 'found' ? `the ${title} in ${found.source}` : found.source;
+  const message =
+    found.state === 'found'
+      ? `${subject} ${reason}`
+      : `the ${title} is mandatory, and ${subject} ${reason}`;
+  return { key, file: found.source, message: `${message}; make one with "${remedy}"` };
+}
+
+/**
+ * Reads sys.conf. `text` is undefined if there is no such file: then every default applies.
+ * `readFile` is asked for the files that values are kept in, at most once each.
+ */
+export function parseSysConfig(
+  file: string,
+  text: string | undefined,
+  readFile: ReadFile,
+): ParsedSysConfig {
+  const reader = new EntryReader(file, 'sys', parseIni(text ?? ''));
+  const missing: MissingIdentity[] = [];
+
+  const mandatory = (key: 'nqn' | 'id'): string => {
+    const found = locate(file, key, reader, readFile);
+    if (found === undefined) return '';
+    const reason = whyUnusable(found, MANDATORY[key].check);
+    if (reason === undefined) return found.value;
+    missing.push(missingIdentity(key, found, reason));
+    return '';
+  };
+
+  const optional = (key: 'key' | 'symname'): string | undefined => {
+    const found = locate(file, key, reader, readFile);
+    if (found === undefined) return undefined;
+    const reason = whyUnusable(found, key === 'key' ? checkDhchapSecret : checkSymname);
+    if (reason === undefined) return found.value;
+    // A default file that is not there, or is empty, is nothing to speak of.
+    if (!found.named && (found.state === 'missing-file' || found.value === '')) return undefined;
+    const entry = reader.entriesOf(HOST, key).at(-1);
+    reader.problems.push({
+      file: found.state === 'found' ? found.source : file,
+      ...(entry === undefined || found.source !== file ? {} : { line: entry.line }),
+      section: HOST,
+      key,
+      severity: 'error',
+      message: found.state === 'found' ? reason : `is in ${found.source}, which ${reason}`,
+      ...(key === 'key' ? { allowed: DHCHAP_SECRET_FORM } : {}),
+      effect: key === 'key' ? 'the host has no key' : 'the host has no symbolic name',
+    });
+    return undefined;
+  };
+
+  const hostnqn = mandatory('nqn');
+  const hostid = mandatory('id');
+  const key = optional('key');
+  const symname = optional('symname');
+  const identity: Identity | undefined =
+    missing.length > 0
+      ? undefined
+      : Object.freeze({
+          hostnqn,
+          hostid,
+          ...(key === undefined ? {} : { key: new Secret(key) }),
+          ...(symname === undefined ? {} : { symname }),
+        });
+  return { identity, problems: Object.freeze([...reader.problems]), missing };
+}
