@@ -39,14 +39,14 @@ type Key = 'nqn' | 'id' | 'key' | 'symname';
 
 const FILE_SCHEME = 'file://';
 
-/** NVMe base 2.1, figure "Host Attributes Data"-like limits: SYMNAME of TP8010 has 256 bytes. */
+/** What the symbolic name attribute of a registration holds (TP8010). */
 const MAX_SYMNAME_BYTES = 256;
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 
 function checkHostId(text: string): string | undefined {
   if (!UUID.test(text)) return 'is not a UUID';
-  // The kernel takes it for "no host ID".
+  // NVMe base 2.1: a host identifier of zero is none.
   return /[^0-]/.test(text) ? undefined : 'is a UUID of zeros';
 }
 
@@ -87,7 +87,7 @@ function locate(
   const named = given !== undefined;
   if (!text.startsWith(FILE_SCHEME)) return { value: text, source: file, state: 'found', named };
   const source = text.slice(FILE_SCHEME.length);
-  if (!source.startsWith('/')) return { value: '', source, state: 'no-path', named };
+  if (!source.startsWith('/')) return { value: '', source: text, state: 'no-path', named };
   const content = readFile(source);
   return content === undefined
     ? { value: '', source, state: 'missing-file', named }
@@ -113,20 +113,20 @@ const MANDATORY = {
   id: { title: 'host ID', command: 'hostid', check: checkHostId },
 } as const;
 
-/** How to mend a mandatory value, in one line. */
-function missingIdentity(key: 'nqn' | 'id', found: Found, reason: string): MissingIdentity {
+/** What is wrong with a mandatory value and how to mend it, in one line. */
+function missingIdentity(
+  sysConf: string,
+  key: 'nqn' | 'id',
+  found: Found,
+  reason: string,
+): MissingIdentity {
   const { title, command } = MANDATORY[key];
-  const remedy =
-    found.state === 'found' && !found.named
-      ? `stasadm ${command} -f ${found.source}`
-      : found.state === 'missing-file'
-        ? `stasadm ${command} -f ${found.source}`
-        : `stasadm ${command}`;
-  const subject = found.state === 'found' ? `the ${title} in ${found.source}` : found.source;
+  const inFile = found.state !== 'no-path' && found.source !== sysConf;
+  const remedy = `stasadm ${command}${inFile ? ` -f ${found.source}` : ''}`;
   const message =
     found.state === 'found'
-      ? `${subject} ${reason}`
-      : `the ${title} is mandatory, and ${subject} ${reason}`;
+      ? `the ${title} in ${found.source} ${reason}`
+      : `the ${title} is mandatory, and ${found.source} ${reason}`;
   return { key, file: found.source, message: `${message}; make one with "${remedy}"` };
 }
 
@@ -147,7 +147,7 @@ export function parseSysConfig(
     if (found === undefined) return '';
     const reason = whyUnusable(found, MANDATORY[key].check);
     if (reason === undefined) return found.value;
-    missing.push(missingIdentity(key, found, reason));
+    missing.push(missingIdentity(file, key, found, reason));
     return '';
   };
 
