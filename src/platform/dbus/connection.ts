@@ -1,0 +1,311 @@
+/**
+ * One connection to a message bus, on dbus-next 0.10.2: this file is all that knows that library.
+ *
+ * It uses the library's socket handling, authentication, parser and marshaller, and none of what
+ * lies above them (proxies add match rules that are never given back). What the library leaves
+ * open is closed here, with its internals where there is no other way; package.json pins the
+ * version, and the contract test runs against a real bus.
+ *
+ * Invariants:
+ * - nothing that arrives throws into the event loop: listeners of the socket are called guarded,
+ *   and an exception among them ends the connection;
+ * - `onClosed` is told exactly once, however the connection ends, unless `close` ended it;
+ * - `onMessage` gets messages in the order of the bus, replies included, synchronously: who must
+ *   not confuse "before" and "after" a reply decides there, not in a promise.
+ */
+import { Message, MessageType, Variant, sessionBus } from 'dbus-next';
+import type { EventEmitter } from 'node:events';
+import type { Socket } from 'node:net';
+import { BusError } from '../../ports/bus.ts';
+import { socketsOf } from './address.ts';
+import { MessageGuard } from './message-guard.ts';
+import { busName, errorNames } from './names.ts';
+import { BusVariant } from './values.ts';
+
+export type MessageKind = 'call' | 'return' | 'error' | 'signal';
+
+/** A message as it came; strings are empty where the header has no such field. */
+export interface ReceivedMessage {
+  readonly kind: MessageKind;
+  readonly serial: number;
+  /** Of a reply: the serial of the call. */
+  readonly replySerial: number;
+  readonly sender: string;
+  readonly path: string;
+  readonly interfaceName: string;
+  readonly member: string;
+  readonly errorName: string;
+  readonly noReplyExpected: boolean;
+  readonly signature: string;
+  /** Fits `signature`; variants as BusVariant, a{…} as objects, ay as Buffer, x and t as bigint. */
+  readonly body: readonly unknown[];
+}
+
+/** A message to send; `body` has passed `checkBody`. */
+export interface MessageToSend {
+  readonly kind: MessageKind;
+  readonly destination?: string;
+  readonly path?: string;
+  readonly interfaceName?: string;
+  readonly member?: string;
+  readonly errorName?: string;
+  readonly replySerial?: number;
+  readonly noAutoStart?: boolean;
+  readonly signature: string;
+  readonly body: readonly unknown[];
+}
+
+export interface Connection {
+  /** `:1.42`. */
+  readonly uniqueName: string;
+  /** Queues a message and returns its serial. Throws BusError (Disconnected) after the end. */
+  send(message: MessageToSend): number;
+  onMessage(listener: (message: ReceivedMessage) => void): void;
+  onClosed(listener: (why: string) => void): void;
+  /** Ends the connection; what was sent before still goes out. */
+  close(): void;
+}
+
+export interface ConnectOptions {
+  /** As in DBUS_SYSTEM_BUS_ADDRESS. */
+  readonly address: string;
+  /** For connecting, authenticating and Hello. */
+  readonly timeoutMs: number;
+}
+
+/** What of dbus-next's objects is used without being documented. */
+interface ClientInternals {
+  readonly _connection: EventEmitter & { readonly stream: Socket };
+  readonly _methodReturnHandlers: Record<number, unknown>;
+}
+
+const NO_REPLY_EXPECTED = 1;
+const NO_AUTO_START = 2;
+/** The library's first call, made by its constructor. */
+const HELLO_SERIAL = 1;
+
+function kindOf(type: MessageType): MessageKind | undefined {
+  switch (type) {
+    case MessageType.METHOD_CALL:
+      return 'call';
+    case MessageType.METHOD_RETURN:
+      return 'return';
+    case MessageType.ERROR:
+      return 'error';
+    case MessageType.SIGNAL:
+      return 'signal';
+    default:
+      return undefined;
+  }
+}
+
+function typeOf(kind: MessageKind): MessageType {
+  switch (kind) {
+    case 'call':
+      return MessageType.METHOD_CALL;
+    case 'return':
+      return MessageType.METHOD_RETURN;
+    case 'error':
+      return MessageType.ERROR;
+    case 'signal':
+      return MessageType.SIGNAL;
+  }
+}
+
+/** Exchanges the variants of a value, at any depth, for those of the other side. */
+function mapVariants(value: unknown, map: (value: unknown) => unknown): unknown {
+  if (typeof value !== 'object' || value === null || value instanceof Uint8Array) return value;
+  if (Array.isArray(value)) return value.map((item) => mapVariants(item, map));
+  const mapped = map(value);
+  if (mapped !== value) return mapped;
+  return Object.fromEntries(
+    Object.entries(value).map(([key, item]) => [key, mapVariants(item, map)]),
+  );
+}
+
+function fromLibrary(value: unknown): unknown {
+  return mapVariants(value, (item) =>
+    item instanceof Variant
+      ? new BusVariant(item.signature, fromLibrary((item as Variant<unknown>).value))
+      : item,
+  );
+}
+
+function toLibrary(value: unknown): unknown {
+  return mapVariants(value, (item) =>
+    item instanceof BusVariant ? new Variant(item.signature, toLibrary(item.value)) : item,
+  );
+}
+
+function received(kind: MessageKind, message: Message): ReceivedMessage {
+  const { signature } = message;
+  // The library's types promise more than a message has.
+  const fields = message as Partial<Message>;
+  const body = message.body as unknown[];
+  return {
+    kind,
+    serial: message.serial ?? 0,
+    replySerial: Number(fields.replySerial ?? 0),
+    sender: fields.sender ?? '',
+    path: fields.path ?? '',
+    interfaceName: fields.interface ?? '',
+    member: fields.member ?? '',
+    errorName: fields.errorName ?? '',
+    noReplyExpected: (message.flags & NO_REPLY_EXPECTED) !== 0,
+    signature,
+    body: signature.includes('v') ? body.map(fromLibrary) : body,
+  };
+}
+
+function outgoing(message: MessageToSend, serial: number): Message {
+  const { destination, path, interfaceName, member, errorName, replySerial, signature } = message;
+  return new Message({
+    type: typeOf(message.kind),
+    serial,
+    signature,
+    body: signature.includes('v') ? message.body.map(toLibrary) : [...message.body],
+    ...(destination !== undefined && { destination }),
+    ...(path !== undefined && { path }),
+    ...(interfaceName !== undefined && { interface: interfaceName }),
+    ...(member !== undefined && { member }),
+    ...(errorName !== undefined && { errorName }),
+    // Declared as a string; the marshaller wants the number that it is.
+    ...(replySerial !== undefined && { replySerial: replySerial as unknown as string }),
+    ...(message.noAutoStart === true && { flags: NO_AUTO_START }),
+  });
+}
+
+/** Lets the guard see every read, and no listener's exception reach the event loop. */
+function guardStream(stream: Socket, guard: MessageGuard, onThrown: (thrown: unknown) => void) {
+  const read = stream.read.bind(stream);
+  stream.read = (size?: number): unknown => {
+    const chunk: unknown = read(size);
+    if (chunk instanceof Buffer) guard.see(chunk);
+    return chunk;
+  };
+  const emit = stream.emit.bind(stream);
+  stream.emit = (event: string | symbol, ...args: unknown[]): boolean => {
+    try {
+      return emit(event, ...args);
+    } catch (thrown) {
+      onThrown(thrown);
+      return true;
+    }
+  };
+}
+
+function textOf(thrown: unknown): string {
+  return thrown instanceof Error ? thrown.message : String(thrown);
+}
+
+function openSocket(socket: string, timeoutMs: number): Promise<Connection> {
+  // `unix:socket=` and not `unix:path=`: the latter makes the library look for usocket first.
+  const client = sessionBus({ busAddress: `unix:socket=${socket}`, authMethods: ['EXTERNAL'] });
+  const internals = client as unknown as ClientInternals;
+  const { stream } = internals._connection;
+  const guard = new MessageGuard();
+  const messageListeners: ((message: ReceivedMessage) => void)[] = [];
+  const closedListeners: ((why: string) => void)[] = [];
+  let state: 'connecting' | 'open' | 'closing' | 'closed' = 'connecting';
+  let why = 'the bus closed the connection';
+
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => {
+      fail(errorNames.noReply, `the bus at ${socket} did not answer within ${timeoutMs} ms`);
+    }, timeoutMs);
+
+    function fail(errorName: string, message: string): void {
+      if (state !== 'connecting') return;
+      state = 'closed';
+      clearTimeout(timer);
+      stream.destroy();
+      reject(new BusError(errorName, message));
+    }
+
+    guardStream(stream, guard, (thrown) => {
+      why = textOf(thrown);
+      stream.destroy();
+    });
+    internals._connection.once('connect', () => guard.begin());
+    stream.on('error', (error: Error) => {
+      why = error.message;
+      fail(errorNames.noServer, `cannot connect to the bus at ${socket}: ${why}`);
+    });
+    stream.on('close', () => {
+      fail(errorNames.disconnected, `the bus at ${socket} refused the connection`);
+      const wasOpen = state === 'open';
+      state = 'closed';
+      if (wasOpen) for (const listener of closedListeners) listener(why);
+    });
+    // Besides the socket's, these are messages that the library could not make sense of: dropped.
+    client.on('error', (error: unknown) =>
+      fail(errorNames.authFailed, `the bus at ${socket} refused the connection: ${textOf(error)}`),
+    );
+    // Calls are answered by the listeners of onMessage; the library's own answers are not wanted.
+    client.addMethodHandler(() => true);
+
+    function finishHello(hello: ReceivedMessage): void {
+      if (hello.kind === 'error') {
+        // The library would throw it into the event loop.
+        Reflect.deleteProperty(internals._methodReturnHandlers, HELLO_SERIAL);
+        fail(
+          hello.errorName,
+          `the bus at ${socket} refused the connection: ${String(hello.body[0])}`,
+        );
+        return;
+      }
+      state = 'open';
+      clearTimeout(timer);
+      resolve({
+        uniqueName: String(hello.body[0]),
+        send: (message) => {
+          if (state !== 'open') throw new BusError(errorNames.disconnected, why);
+          const serial = client.newSerial();
+          client.send(outgoing(message, serial));
+          return serial;
+        },
+        onMessage: (listener) => void messageListeners.push(listener),
+        onClosed: (listener) => {
+          if (state === 'closed') listener(why);
+          else closedListeners.push(listener);
+        },
+        close: () => {
+          if (state !== 'open') return;
+          state = 'closing';
+          why = 'closed';
+          stream.destroySoon();
+        },
+      });
+    }
+
+    client.on('message', (message) => {
+      const kind = kindOf(message.type);
+      if (kind === undefined) return;
+      const incoming = received(kind, message);
+      if (state === 'connecting') {
+        if (incoming.replySerial === HELLO_SERIAL && incoming.sender === busName) {
+          finishHello(incoming);
+        }
+      } else if (state === 'open') {
+        for (const listener of messageListeners) listener(incoming);
+      }
+    });
+  });
+}
+
+/**
+ * Connects to the first socket of the address that answers. Rejects with BusError: NoServer,
+ * AuthFailed, Disconnected, NoReply (time-out), BadAddress, or the name that Hello was answered
+ * with.
+ */
+export async function openConnection(options: ConnectOptions): Promise<Connection> {
+  let failure: unknown;
+  for (const socket of socketsOf(options.address)) {
+    try {
+      return await openSocket(socket, options.timeoutMs);
+    } catch (error) {
+      failure ??= error;
+    }
+  }
+  throw failure;
+}
