@@ -7,8 +7,8 @@
  *   with many addresses does not wander, and also while the resolver cannot be asked;
  * - an answer that belongs to an earlier configuration is dropped.
  */
-import type { ConfiguredController } from '../config/service-config.ts';
-import { normalizeConfiguredTid } from '../config/controller-rules.ts';
+import type { ConfiguredController } from '../config/controller-entry.ts';
+import { normalizeConfiguredTid } from '../config/service-config.ts';
 import { known, unknown, type Answer } from '../core/answer.ts';
 import type { SourceId } from '../core/plan-controllers.ts';
 import { retryDelayMs } from '../core/retry-policy.ts';

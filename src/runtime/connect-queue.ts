@@ -9,7 +9,7 @@
  *   alone, and not more often than every DOUBTFUL_GAP_MS, since it may hold the kernel's lock for
  *   seconds.
  */
-import type { QueueLane } from '../core/controller-machine.ts';
+import type { QueueLane } from '../core/controller-model.ts';
 import type { TidKey } from '../nvme/transport-id.ts';
 import type { Disposable } from '../ports/disposable.ts';
 import type { Clock } from '../ports/host.ts';

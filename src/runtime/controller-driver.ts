@@ -7,17 +7,17 @@
  * - an answer that belongs to an earlier life of the connection is dropped;
  * - after `gone` or `dispose` nothing is performed any more.
  */
+import { step } from '../core/controller-machine.ts';
 import {
   deadline,
   newController,
-  step,
   type ControllerModel,
   type DiscoveryOp,
   type Effect,
   type Input,
   type Policy,
   type Report,
-} from '../core/controller-machine.ts';
+} from '../core/controller-model.ts';
 import type { ConnectOptions, ProbeMode } from '../nvme/connect-options.ts';
 import { matchesConnection } from '../nvme/connection-match.ts';
 import type { KernelController } from '../nvme/kernel-controller.ts';
@@ -132,6 +132,7 @@ export class ControllerDriver implements Disposable {
     this.#timer?.dispose();
     this.#timer = undefined;
     this.#probe?.abort();
+    this.#probe = undefined;
     this.#deps.queue.dequeue(this.key);
   }
 
@@ -201,7 +202,7 @@ export class ControllerDriver implements Disposable {
     const abort = new AbortController();
     this.#probe = abort;
     const existing = await this.#findExisting(INDEX_AGE_MS);
-    if (abort.signal.aborted) return;
+    if (this.#probe !== abort) return;
     if (existing !== undefined) {
       this.#probe = undefined;
       this.feed({ kind: 'found', kernel: existing });
@@ -209,7 +210,8 @@ export class ControllerDriver implements Disposable {
     }
     const { probeMode } = this.#hooks.settings(this);
     const result = await this.#deps.prober.probe(this.tid, probeMode, abort.signal);
-    if (abort.signal.aborted) return;
+    // Cancelled, and perhaps begun anew, while it ran.
+    if (this.#probe !== abort) return;
     this.#probe = undefined;
     this.feed({ kind: 'probed', error: result.kind === 'reachable' ? undefined : result.error });
   }

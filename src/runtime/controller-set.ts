@@ -5,7 +5,7 @@
  * - one driver a TID; a TID that is being disposed of is not added again before it is gone;
  * - a controller leaves the set only by `remove`, and only when its driver says that it is gone.
  */
-import type { Report } from '../core/controller-machine.ts';
+import type { Report } from '../core/controller-model.ts';
 import type { ExistingController, SourceId } from '../core/plan-controllers.ts';
 import type { KernelController } from '../nvme/kernel-controller.ts';
 import type { TidKey, TransportId } from '../nvme/transport-id.ts';

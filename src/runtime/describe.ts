@@ -2,7 +2,8 @@
  * Controllers as the dictionaries of strings that D-Bus clients read: a public interface, whose
  * keys and spelling (`True`, `60.0s [off]`) are those of nvme-stas 2.4.1. Keys may be added.
  */
-import type { ControllerModel, DiscoveryOp } from '../core/controller-machine.ts';
+import { optionsToDict } from '../config/connect-option.ts';
+import type { ControllerModel, DiscoveryOp } from '../core/controller-model.ts';
 import type { ConnectOptions } from '../nvme/connect-options.ts';
 import { tidToDict } from '../nvme/transport-id.ts';
 import type { ControllerDriver } from './controller-driver.ts';
@@ -31,7 +32,7 @@ export function controllerId(
   driver: ControllerDriver,
   options: ConnectOptions,
 ): Record<string, string> {
-  return { ...tidToDict(driver.tid), ...optionDict(options), device: deviceOf(driver) };
+  return { ...tidToDict(driver.tid), ...optionsToDict(options), device: deviceOf(driver) };
 }
 
 /** `controllerId` and the state, without what sysfs says. */
@@ -142,25 +143,4 @@ function operations(model: ControllerModel, now: number): Record<string, string>
 
 function operation(failures: number, completed: boolean): string {
   return `{'fail count': ${String(failures)}, 'completed': ${word(completed)}, 'alive': True}`;
-}
-
-/** Connection options by their configuration names, secrets left out. */
-export function optionDict(options: ConnectOptions): Record<string, string> {
-  const named: readonly (readonly [string, boolean | number | undefined])[] = [
-    ['hdr-digest', options.hdrDigest],
-    ['data-digest', options.dataDigest],
-    ['nr-io-queues', options.nrIoQueues],
-    ['nr-write-queues', options.nrWriteQueues],
-    ['nr-poll-queues', options.nrPollQueues],
-    ['queue-size', options.queueSize],
-    ['kato', options.kato],
-    ['reconnect-delay', options.reconnectDelay],
-    ['ctrl-loss-tmo', options.ctrlLossTmo],
-    ['disable-sqflow', options.disableSqflow],
-  ];
-  const dict: Record<string, string> = {};
-  for (const [key, value] of named) {
-    if (value !== undefined) dict[key] = typeof value === 'boolean' ? word(value) : String(value);
-  }
-  return dict;
 }

@@ -1,5 +1,5 @@
 /** Log lines for what happens to a controller: one when a spell begins, one when it ends. */
-import type { DiscoveryOp, Report } from '../core/controller-machine.ts';
+import type { DiscoveryOp, Report } from '../core/controller-model.ts';
 import { printTid, type TransportId } from '../nvme/transport-id.ts';
 import type { Log, LogFields } from '../ports/log.ts';
 

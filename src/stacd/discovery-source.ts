@@ -187,8 +187,9 @@ export function parseDiscoveryState(text: string, log: Log): DiscoveryState {
   }
   const controllers = state['controllers'].map((item): ReportedDc => {
     const answer = isRecord(item) && isRecord(item['log']) ? item['log'] : undefined;
-    const isKnown = answer?.['state'] === 'known';
-    return reportedDc(item, log, isKnown ? undefined : `${String(answer?.['why'] ?? '')}`);
+    if (answer?.['state'] === 'known') return reportedDc(item, log, undefined);
+    const why = answer?.['why'];
+    return reportedDc(item, log, typeof why === 'string' ? why : 'stafd does not say why');
   });
   return { settled: state['settled'] === true, controllers };
 }
@@ -219,7 +220,7 @@ function reportedDc(item: unknown, log: Log, unknownWhy: string | undefined): Re
   for (const page of pages as readonly unknown[]) {
     const parsed = isRecord(page) ? dictToEntry(page) : { reason: 'it is not a dictionary' };
     if ('entry' in parsed && parsed.entry !== undefined) entries.push(parsed.entry);
-    else log.debug(`A log page entry of stafd is not used: ${String(parsed.reason)}`);
+    else log.debug(`A log page entry of stafd is not used: ${parsed.reason}`);
   }
   return { tid, log: known(entries) };
 }

@@ -4,8 +4,10 @@
  * Wanted = configured ∪ the NVM subsystems in the logs that stafd reports. What stafd cannot say
  * (it is away, a log was not read yet) is unknown, and drops nothing.
  */
-import { addressRefusal, matchesExclude, mergeOptions } from '../config/controller-rules.ts';
+import { mergeOptions } from '../config/connect-option.ts';
+import { matchesExclude } from '../config/exclude.ts';
 import type { ServiceConfig } from '../config/service-config.ts';
+import { addressRefusal } from '../core/address-rules.ts';
 import type { Answer } from '../core/answer.ts';
 import {
   planControllers,

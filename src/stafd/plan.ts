@@ -4,8 +4,10 @@
  * Wanted = configured ∪ boot firmware ∪ mDNS ∪ referrals of wanted DCs. Referrals are followed from
  * the other three, so that two DCs that refer to each other do not keep each other alive.
  */
-import { addressRefusal, matchesExclude, mergeOptions } from '../config/controller-rules.ts';
+import { mergeOptions } from '../config/connect-option.ts';
+import { matchesExclude } from '../config/exclude.ts';
 import type { ServiceConfig } from '../config/service-config.ts';
+import { addressRefusal } from '../core/address-rules.ts';
 import type { Answer } from '../core/answer.ts';
 import {
   planControllers,
@@ -137,9 +139,9 @@ function followReferrals(
       queue.push(dc.tid);
     }
   }
-  for (let index = 0; index < queue.length; index += 1) {
-    const referrer = queue[index];
-    if (referrer === undefined || refusal(snapshot.config, referrer) !== undefined) continue;
+  // The queue grows while it is walked.
+  for (const referrer of queue) {
+    if (refusal(snapshot.config, referrer) !== undefined) continue;
     const dc = byKey.get(tidKey(referrer));
     if (dc?.log.kind !== 'known') continue;
     for (const entry of dc.log.value.entries) {

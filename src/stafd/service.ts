@@ -7,78 +7,25 @@
  *   it is unknown, and the loss of the connection keeps the last one;
  * - what a signal announces can be read before the signal is sent.
  */
-import type { ServiceConfig } from '../config/service-config.ts';
 import { known, unknown, type Answer } from '../core/answer.ts';
 import { isDiscoveryLogChange } from '../nvme/aen.ts';
 import { decodeEntries } from '../nvme/discovery-log.ts';
 import { isDiscoveryController } from '../nvme/connection-match.ts';
 import { printTid, type TransportId } from '../nvme/transport-id.ts';
-import type { DeviceEvent, Devices } from '../ports/devices.ts';
-import type { Fabrics, HostIdentity, RawDiscoveryLog } from '../ports/fabrics.ts';
-import type { Clock, Interfaces, Prober, Resolver, StateFile } from '../ports/host.ts';
-import type { Log } from '../ports/log.ts';
+import type { DeviceEvent } from '../ports/devices.ts';
+import type { RawDiscoveryLog } from '../ports/fabrics.ts';
 import { ConfiguredControllers } from '../runtime/configured-controllers.ts';
 import { ConnectQueue } from '../runtime/connect-queue.ts';
-import { ControllerSet, type ControllerRecord } from '../runtime/controller-set.ts';
+import type { DriverSettings } from '../runtime/controller-driver.ts';
+import { ControllerSet } from '../runtime/controller-set.ts';
 import { deviceOf } from '../runtime/describe.ts';
 import type { KernelSnapshot } from '../runtime/kernel-index.ts';
 import { LastKnownConfig } from '../runtime/last-known-config.ts';
 import { controllerFields, logReport } from '../runtime/reports.ts';
 import { ServiceLoop } from '../runtime/service-loop.ts';
 import { STAFD_LKC_VERSION, dumpLkc, parseLkc, type SavedDc } from './last-known-config.ts';
-import {
-  effectiveOptions,
-  planDiscoveryControllers,
-  type DcExtra,
-  type DcSnapshot,
-  type LogAnswer,
-} from './plan.ts';
-
-/** A discovery controller with what stafd knows of it. */
-export interface DcData extends DcExtra {
-  readonly log: LogAnswer;
-  /** When it was last seen to be without connection; undefined while it is connected. */
-  readonly unresponsiveSince: number | undefined;
-}
-
-export type DcRecord = ControllerRecord<DcData>;
-
-export interface StafdSettings {
-  readonly config: ServiceConfig;
-  readonly host: HostIdentity;
-}
-
-/** Who hears of changes: the D-Bus interface. */
-export interface StafdListener {
-  logPagesChanged(tid: TransportId, device: string): void;
-  dcRemoved(): void;
-  discoveryStateChanged(): void;
-}
-
-/** What nvme-cli's udev rule would have done for DCs that are not stafd's. */
-export interface NvmeCli {
-  connectAll(device: string, hostTraddr: string, hostIface: string): void;
-}
-
-/** Services that mDNS reports. */
-export interface DcBrowser {
-  current(): Answer<readonly TransportId[]>;
-}
-
-export interface StafdDeps {
-  readonly clock: Clock;
-  readonly random: () => number;
-  readonly devices: Devices;
-  readonly fabrics: Fabrics;
-  readonly interfaces: Interfaces;
-  readonly log: Log;
-  readonly lkcFile: StateFile;
-  readonly nvmeCli: NvmeCli;
-  readonly prober: Prober;
-  readonly resolver: Resolver;
-  readonly browser: DcBrowser;
-  readonly listener: StafdListener;
-}
+import { effectiveOptions, planDiscoveryControllers, type DcSnapshot } from './plan.ts';
+import type { DcData, DcRecord, StafdDeps, StafdSettings } from './service-types.ts';
 
 export class StafdService {
   readonly #deps: StafdDeps;
@@ -214,12 +161,7 @@ export class StafdService {
     });
   }
 
-  #driverSettings(record: DcRecord): {
-    host: HostIdentity;
-    options: ReturnType<typeof effectiveOptions>;
-    policy: { pleo: boolean; maxAttempts: number };
-    probeMode: ServiceConfig['reachabilityCheck'];
-  } {
+  #driverSettings(record: DcRecord): DriverSettings {
     const { config, host } = this.#settings;
     const { hostNqn } = record.driver.tid;
     return {

@@ -1,0 +1,199 @@
+/** The words of the state machine of one controller: its model, what it takes, what it asks for. */
+import type { KernelController } from '../nvme/kernel-controller.ts';
+
+/** Why an operation failed; `final` ones fail again until something is changed. */
+export interface Failure {
+  readonly code: string;
+  readonly message: string;
+  readonly errorClass: 'retry' | 'final';
+}
+
+/** The three steps after a discovery controller is connected, in their order (SPEC: stafd). */
+export type DiscoveryOp = 'register' | 'read-support' | 'read-log';
+
+/** Where a discovery controller's commands stand; `none` for I/O controllers. */
+export type DiscoveryWork =
+  | { readonly kind: 'none' }
+  | {
+      readonly kind: 'running';
+      readonly op: DiscoveryOp;
+      /** The earliest step that an event asked for meanwhile. */
+      readonly again: DiscoveryOp | undefined;
+    }
+  | {
+      readonly kind: 'waiting';
+      readonly op: DiscoveryOp;
+      readonly until: number;
+      readonly error: Failure;
+    }
+  | { readonly kind: 'steady' };
+
+export type Phase =
+  | { readonly kind: 'idle' }
+  /** Looking whether the kernel has it already, then whether the address answers. */
+  | { readonly kind: 'probing' }
+  | { readonly kind: 'queued' }
+  | { readonly kind: 'connecting' }
+  | { readonly kind: 'connected'; readonly kernel: KernelController; readonly work: DiscoveryWork }
+  | { readonly kind: 'waiting-retry'; readonly until: number }
+  /** Tried as often as allowed while its entry says "not connected to CDC". */
+  | { readonly kind: 'held'; readonly why: 'ncc' }
+  | { readonly kind: 'disposing'; readonly step: DisposalStep }
+  | { readonly kind: 'gone' };
+
+export type DisposalStep =
+  | { readonly kind: 'awaiting-connect'; readonly keepConnection: boolean }
+  | {
+      readonly kind: 'awaiting-operation';
+      readonly kernel: KernelController;
+      readonly keepConnection: boolean;
+    }
+  | { readonly kind: 'disconnecting'; readonly kernel: KernelController }
+  | { readonly kind: 'waiting'; readonly kernel: KernelController; readonly until: number };
+
+export interface ControllerModel {
+  readonly kind: 'discovery' | 'io';
+  readonly phase: Phase;
+  /** Tries since it was last connected, probes that found nothing included. */
+  readonly attempts: number;
+  readonly lastError: Failure | undefined;
+  /** Time of the first failure since it was last connected. */
+  readonly failingSince: number | undefined;
+  /** An entry of last resort stands in the connect queue, beside the probing. */
+  readonly doubtful: boolean;
+  /** When the kernel was last given an address that the probe could not reach. */
+  readonly lastDoubtful: number | undefined;
+  /** Whether the DC supports port-local entries; known after `read-support`. */
+  readonly pleo: boolean;
+  /** Failures in a row of the discovery command at hand. */
+  readonly opFailures: number;
+  /**
+   * Until when one `connected` event is still to come from the connect or the `rediscover` event
+   * that was already acted on: the kernel sends it in the same breath, and it says nothing more.
+   */
+  readonly echoUntil: number | undefined;
+}
+
+export type Input =
+  | { readonly kind: 'start' }
+  /** Try now: reload, a link that came up, an NCC bit that was cleared. */
+  | { readonly kind: 'kick' }
+  | { readonly kind: 'timer' }
+  | { readonly kind: 'probed'; readonly error: Failure | undefined }
+  /** The kernel has this connection already: seen before the probe. */
+  | { readonly kind: 'found'; readonly kernel: KernelController }
+  | { readonly kind: 'turn' }
+  | { readonly kind: 'connected'; readonly kernel: KernelController; readonly adopted: boolean }
+  | { readonly kind: 'connect-failed'; readonly error: Failure }
+  /** What the kernel has now for the device that this controller holds. */
+  | { readonly kind: 'observed'; readonly kernel: KernelController | undefined }
+  | { readonly kind: 'event'; readonly event: 'connected' | 'rediscover' | 'log-changed' }
+  /** Begin again with step 1 (reload). */
+  | { readonly kind: 'refresh' }
+  | { readonly kind: 'done'; readonly op: DiscoveryOp; readonly pleo?: boolean }
+  | { readonly kind: 'failed'; readonly op: DiscoveryOp; readonly error: Failure }
+  | { readonly kind: 'remove'; readonly keepConnection: boolean }
+  | { readonly kind: 'disconnected' }
+  | { readonly kind: 'disconnect-failed'; readonly error: Failure };
+
+/** `doubtful` entries get a turn only when nothing else waits. */
+export type QueueLane = 'first' | 'repeat' | 'doubtful';
+
+export type Effect =
+  | { readonly kind: 'probe' }
+  | { readonly kind: 'cancel-probe' }
+  | { readonly kind: 'enqueue'; readonly lane: QueueLane }
+  | { readonly kind: 'dequeue' }
+  | { readonly kind: 'connect' }
+  | { readonly kind: 'disconnect'; readonly kernel: KernelController }
+  | {
+      readonly kind: 'run';
+      readonly op: DiscoveryOp;
+      readonly kernel: KernelController;
+      readonly pleo: boolean;
+    }
+  | { readonly kind: 'report'; readonly report: Report }
+  | { readonly kind: 'gone' };
+
+/** What an operator should hear: one when a spell of failures begins, one when it ends. */
+export type Report =
+  | {
+      readonly kind: 'connected';
+      readonly adopted: boolean;
+      readonly device: string;
+      readonly attempts: number;
+    }
+  | {
+      readonly kind: 'connect-failed';
+      readonly error: Failure;
+      readonly first: boolean;
+      readonly delayMs: number;
+    }
+  | { readonly kind: 'held'; readonly attempts: number }
+  | { readonly kind: 'lost'; readonly device: string }
+  | {
+      readonly kind: 'op-failed';
+      readonly op: DiscoveryOp;
+      readonly error: Failure;
+      readonly first: boolean;
+      readonly delayMs: number;
+    }
+  | { readonly kind: 'op-refused'; readonly op: DiscoveryOp; readonly error: Failure }
+  | { readonly kind: 'disconnecting'; readonly device: string }
+  | { readonly kind: 'disconnect-failed'; readonly error: Failure; readonly device: string };
+
+/** What the configuration says of this controller now. */
+export interface Policy {
+  /** Ask DCs that support it for port-local entries only. */
+  readonly pleo: boolean;
+  /** Stop after this many attempts; 0 never stops. */
+  readonly maxAttempts: number;
+}
+
+export interface StepContext {
+  /** Milliseconds, monotonic. */
+  readonly now: number;
+  /** A number in [0, 1), for the jitter of retries. */
+  readonly random: number;
+  readonly policy: Policy;
+}
+
+export interface Step {
+  readonly model: ControllerModel;
+  readonly effects: readonly Effect[];
+}
+
+export function newController(kind: 'discovery' | 'io'): ControllerModel {
+  return {
+    kind,
+    phase: { kind: 'idle' },
+    attempts: 0,
+    lastError: undefined,
+    failingSince: undefined,
+    doubtful: false,
+    lastDoubtful: undefined,
+    pleo: false,
+    opFailures: 0,
+    echoUntil: undefined,
+  };
+}
+
+/** When this controller acts next by itself, in milliseconds of the clock, or undefined. */
+export function deadline(model: ControllerModel): number | undefined {
+  const { phase } = model;
+  switch (phase.kind) {
+    case 'waiting-retry':
+      return phase.until;
+    case 'connected':
+      return phase.work.kind === 'waiting' ? phase.work.until : undefined;
+    case 'disposing':
+      return phase.step.kind === 'waiting' ? phase.step.until : undefined;
+    case 'idle':
+    case 'probing':
+    case 'queued':
+    case 'connecting':
+    case 'held':
+    case 'gone':
+      return undefined;
+  }
+}

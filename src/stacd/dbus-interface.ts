@@ -1,0 +1,77 @@
+/** stacd's object on the bus: dbus/org.nvmexpress.stac.xml is the contract. */
+import xml from '../../dbus/org.nvmexpress.stac.xml';
+import { entryToDict } from '../nvme/discovery-log.ts';
+import { tidKey } from '../nvme/transport-id.ts';
+import type { ExportedObject } from '../ports/bus.ts';
+import type { Clock } from '../ports/host.ts';
+import type { TraceableLog } from '../ports/log.ts';
+import { controllerDetails, controllerId, controllerInfo, word } from '../runtime/describe.ts';
+import {
+  debugProperties,
+  processInfo,
+  tidOfStrings,
+  type ProcessFacts,
+  type TidStrings,
+} from '../runtime/process-info.ts';
+import type { IocRecord, StacdService } from './service.ts';
+
+export const STACD_BUS_NAME = 'org.nvmexpress.stac';
+const PATH = '/org/nvmexpress/stac';
+const MAIN = 'org.nvmexpress.stac';
+const DEBUG = 'org.nvmexpress.stac.debug';
+
+export interface StacdObjectDeps {
+  readonly service: StacdService;
+  readonly clock: Clock;
+  readonly log: TraceableLog;
+  readonly facts: () => ProcessFacts;
+}
+
+export function stacdObject(deps: StacdObjectDeps): ExportedObject {
+  const { clock, log, service } = deps;
+  return {
+    path: PATH,
+    introspectionXml: xml,
+    methods: {
+      [`${MAIN}.list_controllers`]: (detailed: boolean) => [
+        service.controllers().map((record) =>
+          detailed
+            ? {
+                ...controllerDetails(record.driver, record.extra.options, clock.now()),
+                ...own(record),
+              }
+            : controllerId(record.driver, record.extra.options),
+        ),
+      ],
+      [`${DEBUG}.process_info`]: () => [
+        JSON.stringify({
+          ...processInfo(deps.facts(), log, service.settings.host, service.disposing()),
+          'connect queue': service.queueLength,
+        }),
+      ],
+      [`${DEBUG}.controller_info`]: (...strings: TidStrings) => {
+        const record = find(service, strings);
+        if (record === undefined) return ['{}'];
+        const info = controllerInfo(record.driver, record.extra.options, clock.now());
+        return [JSON.stringify({ ...info, ...own(record) })];
+      },
+    },
+    properties: debugProperties(DEBUG, log),
+  };
+}
+
+function own(record: IocRecord): Record<string, string> {
+  const { entry, ncc } = record.extra;
+  return {
+    dlpe: entry === undefined ? '' : JSON.stringify(entryToDict(entry)),
+    'dlpe.eflags.ncc': word(ncc),
+    ...(record.keptBecause === undefined ? {} : { 'kept because': record.keptBecause }),
+  };
+}
+
+function find(service: StacdService, strings: TidStrings): IocRecord | undefined {
+  const tid = tidOfStrings(strings);
+  if (tid === undefined) return undefined;
+  const key = tidKey(tid);
+  return service.controllers().find(({ driver }) => driver.key === key);
+}

@@ -1,0 +1,136 @@
+/** stafd's object on the bus: dbus/org.nvmexpress.staf.xml is the contract. */
+import xml from '../../dbus/org.nvmexpress.staf.xml';
+import { entryToDict } from '../nvme/discovery-log.ts';
+import { tidKey } from '../nvme/transport-id.ts';
+import type { Bus, ExportedObject } from '../ports/bus.ts';
+import type { Clock } from '../ports/host.ts';
+import type { TraceableLog } from '../ports/log.ts';
+import { controllerDetails, controllerId, controllerInfo, timerText } from '../runtime/describe.ts';
+import {
+  debugProperties,
+  processInfo,
+  tidOfStrings,
+  type ProcessFacts,
+  type TidStrings,
+} from '../runtime/process-info.ts';
+import type { DcRecord, StafdListener } from './service-types.ts';
+import type { StafdService } from './service.ts';
+
+export const STAFD_BUS_NAME = 'org.nvmexpress.staf';
+const PATH = '/org/nvmexpress/staf';
+const MAIN = 'org.nvmexpress.staf';
+const DEBUG = 'org.nvmexpress.staf.debug';
+const V1 = 'org.nvmexpress.staf.v1';
+
+export interface StafdObjectDeps {
+  readonly service: StafdService;
+  readonly clock: Clock;
+  readonly log: TraceableLog;
+  readonly facts: () => ProcessFacts;
+}
+
+/** Tells the bus what changed; the state can be read before the signal is sent. */
+export function stafdSignals(bus: Bus): StafdListener {
+  return {
+    logPagesChanged: (tid, device) => {
+      bus.emitSignal(PATH, MAIN, 'log_pages_changed', [
+        tid.transport,
+        tid.traddr,
+        tid.trsvcid,
+        tid.subsysnqn,
+        tid.hostTraddr,
+        tid.hostIface,
+        tid.hostNqn,
+        device,
+      ]);
+    },
+    dcRemoved: () => {
+      bus.emitSignal(PATH, MAIN, 'dc_removed', []);
+    },
+    discoveryStateChanged: () => {
+      bus.emitSignal(PATH, V1, 'discovery_state_changed', []);
+    },
+  };
+}
+
+export function stafdObject(deps: StafdObjectDeps): ExportedObject {
+  const { clock, log, service } = deps;
+  const find = (strings: TidStrings): DcRecord | undefined => {
+    const tid = tidOfStrings(strings);
+    if (tid === undefined) return undefined;
+    const key = tidKey(tid);
+    return service.controllers().find(({ driver }) => driver.key === key);
+  };
+  const describe = (record: DcRecord, detailed: boolean): Record<string, string> =>
+    detailed
+      ? { ...controllerDetails(record.driver, record.extra.options, clock.now()), ...own(record) }
+      : controllerId(record.driver, record.extra.options);
+  const own = (record: DcRecord): Record<string, string> => {
+    const { origin, unresponsiveSince } = record.extra;
+    if (origin !== 'discovered') return { origin };
+    const seconds = service.settings.config.zeroconfPersistence;
+    const remaining =
+      unresponsiveSince === undefined || seconds < 0
+        ? undefined
+        : unresponsiveSince + seconds * 1000 - clock.now();
+    return {
+      origin,
+      'unresponsive timer': timerText(Math.max(0, seconds) * 1000, remaining),
+      'unresponsive timeout': seconds < 0 ? 'forever' : `${String(seconds)} sec`,
+    };
+  };
+  const pages = (record: DcRecord): readonly Record<string, string>[] =>
+    record.extra.log.kind === 'known' ? record.extra.log.value.entries.map(entryToDict) : [];
+  return {
+    path: PATH,
+    introspectionXml: xml,
+    methods: {
+      [`${MAIN}.list_controllers`]: (detailed: boolean) => [
+        service.controllers().map((record) => describe(record, detailed)),
+      ],
+      [`${MAIN}.get_log_pages`]: (...tid: TidStrings) => {
+        const record = find(tid);
+        return [record === undefined ? [] : pages(record)];
+      },
+      [`${MAIN}.get_all_log_pages`]: (detailed: boolean) => [
+        JSON.stringify(
+          service.controllers().map((record) => ({
+            'discovery-controller': describe(record, detailed),
+            'log-pages': pages(record),
+          })),
+        ),
+      ],
+      [`${V1}.get_discovery_state`]: () => [
+        JSON.stringify({
+          version: 1,
+          settled: service.settled,
+          controllers: service.controllers().map((record) => {
+            const { log: answer } = record.extra;
+            return {
+              'discovery-controller': describe(record, false),
+              log:
+                answer.kind === 'known'
+                  ? { state: 'known', generation: answer.value.generation }
+                  : { state: 'unknown', why: answer.why },
+              'log-pages': pages(record),
+            };
+          }),
+        }),
+      ],
+      [`${DEBUG}.process_info`]: () => [
+        JSON.stringify({
+          ...processInfo(deps.facts(), log, service.settings.host, service.disposing()),
+          'connect queue': service.queueLength,
+          settled: service.settled,
+        }),
+      ],
+      [`${DEBUG}.controller_info`]: (...tid: TidStrings) => {
+        const record = find(tid);
+        if (record === undefined) return ['{}'];
+        const info = controllerInfo(record.driver, record.extra.options, clock.now());
+        return [JSON.stringify({ ...info, ...own(record) })];
+      },
+    },
+    properties: debugProperties(DEBUG, log),
+  };
+}

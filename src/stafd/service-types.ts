@@ -1,0 +1,56 @@
+/** What stafd's service is made of and whom it tells. */
+import type { ServiceConfig } from '../config/service-config.ts';
+import type { Answer } from '../core/answer.ts';
+import type { TransportId } from '../nvme/transport-id.ts';
+import type { Devices } from '../ports/devices.ts';
+import type { Fabrics, HostIdentity } from '../ports/fabrics.ts';
+import type { Clock, Interfaces, Prober, Resolver, StateFile } from '../ports/host.ts';
+import type { Log } from '../ports/log.ts';
+import type { ControllerRecord } from '../runtime/controller-set.ts';
+import type { DcExtra, LogAnswer } from './plan.ts';
+
+/** A discovery controller with what stafd knows of it. */
+export interface DcData extends DcExtra {
+  readonly log: LogAnswer;
+  /** When it was last seen to be without connection; undefined while it is connected. */
+  readonly unresponsiveSince: number | undefined;
+}
+
+export type DcRecord = ControllerRecord<DcData>;
+
+export interface StafdSettings {
+  readonly config: ServiceConfig;
+  readonly host: HostIdentity;
+}
+
+/** Who hears of changes: the D-Bus interface. */
+export interface StafdListener {
+  logPagesChanged(tid: TransportId, device: string): void;
+  dcRemoved(): void;
+  discoveryStateChanged(): void;
+}
+
+/** What nvme-cli's udev rule would have done for DCs that are not stafd's. */
+export interface NvmeCli {
+  connectAll(device: string, hostTraddr: string, hostIface: string): void;
+}
+
+/** Services that mDNS reports. */
+export interface DcBrowser {
+  current(): Answer<readonly TransportId[]>;
+}
+
+export interface StafdDeps {
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly devices: Devices;
+  readonly fabrics: Fabrics;
+  readonly interfaces: Interfaces;
+  readonly log: Log;
+  readonly lkcFile: StateFile;
+  readonly nvmeCli: NvmeCli;
+  readonly prober: Prober;
+  readonly resolver: Resolver;
+  readonly browser: DcBrowser;
+  readonly listener: StafdListener;
+}
