@@ -120,13 +120,13 @@ export class HostConnection {
     };
   }
 
-  #record(command: string, details: JsonObject): CommandRecord {
+  #record(command: string, details: JsonObject, hostnqn = this.hostnqn): CommandRecord {
     return this.#context.controller.recorder.add({
       time: this.#context.timers.now(),
       controller: this.#context.controller.name,
       connection: this.id,
       command,
-      hostnqn: this.hostnqn,
+      hostnqn,
       details,
       status: 'none',
     });
@@ -174,14 +174,17 @@ export class HostConnection {
   #command(command: Command, data: Buffer): void {
     const { body, cid } = command;
     const { controller } = this.#context;
-    const record = this.#record(body.op, { cid, ...describeCommand(command, data) });
+    const details = { cid, ...describeCommand(command, data) };
+    // Connect is the host's own, although it is not connected yet.
+    const hostnqn =
+      'hostnqn' in details && typeof details.hostnqn === 'string' ? details.hostnqn : this.hostnqn;
+    const record = this.#record(body.op, details, hostnqn);
     record.status = 'pending';
     this.#keepAlive(body.op === 'keep-alive');
-    const details = record.details['hostnqn'];
     const action = controller.faults.match({
       point: body.op,
       ...(body.op === 'get-log-page' ? { lid: body.lid } : {}),
-      hostnqn: body.op === 'connect' && typeof details === 'string' ? details : this.hostnqn,
+      hostnqn,
     });
     const act = (): void => {
       this.#waiting.delete(cid);
