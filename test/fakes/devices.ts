@@ -42,8 +42,16 @@ export class FakeDevices implements Devices {
     () => this.controllers,
   );
 
+  readonly reads = new ScriptedOperation<string, KernelController | undefined>((device) =>
+    this.get(device),
+  );
+
   list(): Promise<readonly KernelController[]> {
     return this.lists.call(undefined);
+  }
+
+  read(device: string): Promise<KernelController | undefined> {
+    return this.reads.call(device);
   }
 
   onEvent(listener: (event: DeviceEvent) => void): Disposable {

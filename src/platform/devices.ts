@@ -1,0 +1,67 @@
+import type { DeviceEvent, Devices, KernelController } from '../ports/devices.ts';
+import type { Disposable } from '../ports/disposable.ts';
+import type { Log } from '../ports/log.ts';
+import { SysfsControllers } from './sysfs-controllers.ts';
+import { UdevEvents } from './uevents.ts';
+import type { UdevModule } from './uevents.ts';
+
+export interface KernelDevicesOptions {
+  readonly log: Log;
+  /** The rest is for tests. Where sysfs is mounted. */
+  readonly sysfs?: string;
+  readonly proc?: string;
+  readonly loadUdev?: () => UdevModule;
+}
+
+/**
+ * The kernel's controllers from sysfs, and udev's events about them. Where udev's add-on cannot be
+ * loaded there are no events, one warning, and what the periodic look at everything finds.
+ */
+export class KernelDevices implements Devices {
+  readonly #options: KernelDevicesOptions;
+  readonly #controllers: SysfsControllers;
+  readonly #listeners = new Set<(event: DeviceEvent) => void>();
+  #events: UdevEvents | 'not yet' | 'unavailable' = 'not yet';
+
+  constructor(options: KernelDevicesOptions) {
+    this.#options = options;
+    this.#controllers = new SysfsControllers(options.sysfs);
+  }
+
+  list(): Promise<readonly KernelController[]> {
+    // Before reading: what was lost until now is seen by the pass that follows.
+    if (this.#events instanceof UdevEvents) this.#events.checkForLoss();
+    return this.#controllers.list();
+  }
+
+  read(device: string): Promise<KernelController | undefined> {
+    return this.#controllers.read(device);
+  }
+
+  onEvent(listener: (event: DeviceEvent) => void): Disposable {
+    if (this.#events === 'not yet') this.#events = this.#listen();
+    // Wrapped: the same function may listen twice.
+    const own = (event: DeviceEvent): void => {
+      listener(event);
+    };
+    this.#listeners.add(own);
+    return { dispose: () => void this.#listeners.delete(own) };
+  }
+
+  #listen(): UdevEvents | 'unavailable' {
+    const { log, loadUdev, proc } = this.#options;
+    try {
+      return new UdevEvents({
+        listener: (event) => {
+          for (const listener of [...this.#listeners]) listener(event);
+        },
+        ...(loadUdev === undefined ? {} : { loadUdev }),
+        ...(proc === undefined ? {} : { proc }),
+      });
+    } catch (error) {
+      const why = error instanceof Error ? error.message : String(error);
+      log.warning(`no device events, changes are found by looking every minute: ${why}`);
+      return 'unavailable';
+    }
+  }
+}
