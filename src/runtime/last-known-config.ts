@@ -41,7 +41,7 @@ export class LastKnownConfig<T> {
       text = await file.read();
     } catch (thrown) {
       log.warning(`Cannot read the last known configuration: ${toPortError(thrown).message}`);
-      return undefined;
+      text = '';
     }
     if (text === undefined) return undefined;
     const content = this.#content(text);

@@ -69,17 +69,25 @@ export const layers: LayerTable = {
       packages: ['koffi'],
       builtins: 'any',
     },
+    {
+      // What both main programs share: command line, adapters, signals.
+      where: 'src/daemon/',
+      imports: [...daemonLayers, 'src/platform/', 'src/libnvme-ffi/'],
+      packages: ['commander'],
+      builtins: 'any',
+    },
     ...['stafd', 'stacd'].flatMap((daemon): LayerRow[] => [
       {
         where: `src/${daemon}/main.ts`,
         imports: [
           ...daemonLayers,
           `src/${daemon}/`,
+          'src/daemon/',
           'src/platform/',
           'src/libnvme-ffi/',
           ...contracts,
         ],
-        packages: ['commander'],
+        packages: [],
         builtins: 'any',
       },
       {

@@ -1,0 +1,259 @@
+/**
+ * What both daemons' main programs have in common: command line, checks before the start, adapters,
+ * signals, watchdog, an orderly end.
+ *
+ * Invariants:
+ * - a prerequisite that is missing is one line on standard error and exit status 78 (EX_CONFIG);
+ * - the bus name is taken when what it offers can be asked: whoever sees the name sees the state;
+ * - one stop: a second signal during it changes nothing.
+ */
+import { existsSync } from 'node:fs';
+import { Command } from 'commander';
+import { createLibnvmeFabrics } from '../libnvme-ffi/adapter.ts';
+import { SystemClock } from '../platform/clock.ts';
+import { createSystemBus } from '../platform/dbus/system-bus.ts';
+import { KernelDevices } from '../platform/devices.ts';
+import { SystemInterfaces } from '../platform/interfaces.ts';
+import { createLog } from '../platform/journal.ts';
+import { TcpProber } from '../platform/prober.ts';
+import { SystemResolver } from '../platform/resolver.ts';
+import { SystemdServiceManager } from '../platform/service-manager.ts';
+import { DiskStateFile } from '../platform/state-file.ts';
+import { BusError, type Bus, type ExportedObject } from '../ports/bus.ts';
+import type { Devices } from '../ports/devices.ts';
+import { StartupError, toPortError } from '../ports/errors.ts';
+import type { Fabrics } from '../ports/fabrics.ts';
+import type { Clock, Interfaces, Prober, Resolver, StateFile } from '../ports/host.ts';
+import type { TraceableLog } from '../ports/log.ts';
+import type { ProcessFacts } from '../runtime/process-info.ts';
+import { SettingsReader, type Settings } from './settings.ts';
+
+const EX_CONFIG = 78;
+const EX_USAGE = 2;
+const FABRICS_DEVICE = '/dev/nvme-fabrics';
+const SYS_CONF = '/etc/stas/sys.conf';
+
+/** The adapters, for a daemon to be built on. */
+export interface DaemonParts {
+  readonly bus: Bus;
+  readonly clock: Clock;
+  readonly devices: Devices;
+  readonly fabrics: Fabrics;
+  readonly facts: () => ProcessFacts;
+  readonly interfaces: Interfaces;
+  readonly lkcFile: StateFile;
+  readonly log: TraceableLog;
+  readonly prober: Prober;
+  readonly random: () => number;
+  readonly resolver: Resolver;
+  readonly settings: Settings;
+}
+
+export interface Daemon {
+  readonly object: ExportedObject;
+  /** Before the bus name is taken. */
+  start(): Promise<void>;
+  reload(settings: Settings): void;
+  stop(): Promise<void>;
+}
+
+export interface DaemonDefinition {
+  readonly name: 'stafd' | 'stacd';
+  readonly busName: string;
+  readonly description: string;
+  build(parts: DaemonParts): Daemon;
+}
+
+interface CommandLine {
+  readonly confFile: string;
+  readonly syslog: boolean;
+  readonly tron: boolean;
+  readonly version: boolean;
+}
+
+/** Runs until a signal or the loss of the bus ends it; sets the exit status. */
+export async function runDaemon(definition: DaemonDefinition): Promise<void> {
+  const options = parseCommandLine(definition);
+  if (options === undefined) return;
+  try {
+    if (options.version) printVersion(definition);
+    else await run(definition, options);
+  } catch (thrown) {
+    const message = toPortError(thrown).message.split('\n', 1)[0] ?? '';
+    process.stderr.write(`${definition.name}: ${message}\n`);
+    process.exit(thrown instanceof StartupError ? EX_CONFIG : 1);
+  }
+}
+
+function parseCommandLine(definition: DaemonDefinition): CommandLine | undefined {
+  const command = new Command(definition.name)
+    .description(definition.description)
+    .option('-f, --conf-file <file>', 'configuration file', `/etc/stas/${definition.name}.conf`)
+    .option('-s, --syslog', 'log to the journal instead of standard output', false)
+    .option('--tron', 'trace from the start', false)
+    .option('-v, --version', 'print the version and exit', false)
+    .allowExcessArguments(false)
+    .exitOverride();
+  try {
+    return command.parse().opts<CommandLine>();
+  } catch (thrown) {
+    // commander has printed what is wrong, or the help that was asked for.
+    const helped = thrown instanceof Error && 'exitCode' in thrown && thrown.exitCode === 0;
+    process.exitCode = helped ? 0 : EX_USAGE;
+    return undefined;
+  }
+}
+
+function printVersion(definition: DaemonDefinition): void {
+  let libnvme: string;
+  try {
+    libnvme = createLibnvmeFabrics({ log: silentLog(), clock: new SystemClock() }).libnvmeVersion;
+  } catch {
+    libnvme = 'not found';
+  }
+  process.stdout.write(`${definition.name} ${__VERSION__}, libnvme ${libnvme}\n`);
+}
+
+function silentLog(): TraceableLog {
+  const nothing = (): void => undefined;
+  return {
+    error: nothing,
+    warning: nothing,
+    notice: nothing,
+    info: nothing,
+    debug: nothing,
+    tracing: false,
+    setTracing: nothing,
+  };
+}
+
+/** What must be there before anything is begun; one line each for what is not. */
+function checkHost(name: string): void {
+  if (process.geteuid?.() !== 0) {
+    throw new StartupError(`must be run as root: use 'systemctl start ${name}' or sudo`);
+  }
+  if (!existsSync(FABRICS_DEVICE)) {
+    throw new StartupError(
+      `${FABRICS_DEVICE} is missing: this kernel has no NVMe over Fabrics, or its module is not loaded (try 'modprobe nvme-tcp')`,
+    );
+  }
+}
+
+async function run(definition: DaemonDefinition, options: CommandLine): Promise<void> {
+  const { name } = definition;
+  checkHost(name);
+  if (!existsSync(options.confFile) && options.confFile !== `/etc/stas/${name}.conf`) {
+    throw new StartupError(`there is no configuration file ${options.confFile}`);
+  }
+  const log = createLog({ identifier: name, syslog: options.syslog, tracing: options.tron });
+  const reader = new SettingsReader({
+    daemon: name,
+    confFile: options.confFile,
+    sysConfFile: SYS_CONF,
+  });
+  const settings = reader.read(log);
+  const applyTracing = (tron: boolean): void => {
+    log.setTracing(options.tron || tron);
+  };
+  applyTracing(settings.config.tron);
+
+  const clock = new SystemClock();
+  const fabrics = createLibnvmeFabrics({ log, clock });
+  const manager = new SystemdServiceManager({ log });
+  const fabricsOptions = await fabrics.supportedOptions();
+  const bus = await createSystemBus({ log }).catch((thrown: unknown) => {
+    throw new StartupError(`cannot reach the system bus: ${toPortError(thrown).message}`);
+  });
+  const lkcPath = `${runtimeDirectory(name)}/last-known-config.json`;
+  const daemon = definition.build({
+    bus,
+    clock,
+    devices: new KernelDevices({ log }),
+    fabrics,
+    facts: () => ({
+      lkcPath,
+      fabricsOptions,
+      version: __VERSION__,
+      libnvmeVersion: fabrics.libnvmeVersion,
+    }),
+    interfaces: new SystemInterfaces(),
+    lkcFile: new DiskStateFile(lkcPath),
+    log,
+    prober: new TcpProber({ log }),
+    random: Math.random,
+    resolver: new SystemResolver(),
+    settings,
+  });
+
+  let stopping: Promise<never> | undefined;
+  const stop = (why: string, status: number): void => {
+    stopping ??= (async () => {
+      log.info(`${name} is stopping: ${why}`);
+      manager.stopping();
+      await daemon.stop();
+      await fabrics.idle();
+      bus.close();
+      process.exit(status);
+    })().catch((thrown: unknown) => {
+      log.error(`${name} did not stop in order: ${toPortError(thrown).message}`);
+      process.exit(1);
+    });
+  };
+  process.on('SIGTERM', () => {
+    stop('SIGTERM', 0);
+  });
+  process.on('SIGINT', () => {
+    stop('SIGINT', 0);
+  });
+  process.on('SIGHUP', () => {
+    if (stopping !== undefined) return;
+    manager.reloading();
+    try {
+      const fresh = reader.read(log);
+      applyTracing(fresh.config.tron);
+      daemon.reload(fresh);
+      log.info('Configuration reloaded');
+    } catch (thrown) {
+      log.error(`The configuration stays as it was: ${toPortError(thrown).message}`);
+    }
+    manager.ready('');
+  });
+  process.on('unhandledRejection', (thrown) => {
+    log.error(`Internal error: ${describe(thrown)}`);
+  });
+  process.on('uncaughtException', (thrown) => {
+    // Connections outlive the daemon; the service manager starts it again.
+    log.error(`Internal error, ending: ${describe(thrown)}`);
+    process.exit(1);
+  });
+  bus.onLost((why) => {
+    log.error(`The connection to the system bus is lost: ${why}`);
+    // Without it nobody can be told anything; connections stay, whatever the configuration says.
+    process.exit(1);
+  });
+
+  await daemon.start();
+  bus.export(daemon.object);
+  try {
+    await bus.requestName(definition.busName);
+  } catch (thrown) {
+    if (!(thrown instanceof BusError)) throw thrown;
+    throw new StartupError(`cannot take the bus name ${definition.busName}: ${thrown.message}`);
+  }
+  if (manager.watchdogInterval !== undefined) {
+    setInterval(() => {
+      manager.watchdog();
+    }, manager.watchdogInterval);
+  }
+  manager.ready('');
+  log.info(`${name} ${__VERSION__} started (libnvme ${fabrics.libnvmeVersion})`);
+}
+
+function runtimeDirectory(name: string): string {
+  const given = process.env['RUNTIME_DIRECTORY']?.split(':', 1)[0];
+  return given === undefined || given === '' ? `/run/${name}` : given;
+}
+
+function describe(thrown: unknown): string {
+  return thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown);
+}

@@ -1,0 +1,73 @@
+/**
+ * Getting along with nvme-cli: while stafd runs, nvme-cli's udev rules for discovery events are
+ * overridden, and for discovery controllers that are not stafd's it does what they would have done.
+ */
+import { execFile } from 'node:child_process';
+import { mkdir, rm } from 'node:fs/promises';
+import rules from '../../udev/70-nvmf-autoconnect.rules';
+import type { Log } from '../ports/log.ts';
+import { replaceFile } from './atomic-file.ts';
+
+const RULES_DIRECTORY = '/run/udev/rules.d';
+const OVERRIDE = `${RULES_DIRECTORY}/70-nvmf-autoconnect.rules`;
+
+/** udevd reads its folders anew by itself when it handles the next event. */
+export class NvmeCliInterplay {
+  readonly #log: Log;
+
+  constructor(log: Log) {
+    this.#log = log;
+  }
+
+  /** Puts the override in place; a failure is logged and disturbs nothing else. */
+  async override(): Promise<void> {
+    try {
+      await mkdir(RULES_DIRECTORY, { recursive: true });
+      await replaceFile(OVERRIDE, rules, { mode: 0o644 });
+    } catch (thrown) {
+      this.#log.warning(`Cannot override nvme-cli's udev rules: ${String(thrown)}`);
+    }
+  }
+
+  async restore(): Promise<void> {
+    try {
+      await rm(OVERRIDE, { force: true });
+    } catch (thrown) {
+      this.#log.warning(`Cannot remove ${OVERRIDE}: ${String(thrown)}`);
+    }
+  }
+
+  /** Starts nvme-cli's `nvme connect-all` for one discovery controller, as its rule does. */
+  connectAll(device: string, hostTraddr: string, hostIface: string): void {
+    const unit = `nvmf-connect@${connectArguments(device, hostTraddr, hostIface)}.service`;
+    this.#log.debug(`${device} - is not managed here: starting ${unit}`);
+    execFile('systemctl', ['--quiet', '--no-block', 'restart', unit], (error) => {
+      if (error !== null) this.#log.debug(`${unit} could not be started: ${error.message}`);
+    });
+  }
+}
+
+/** Options joined by tabs, in the escaping of unit names (systemd.unit(5)). */
+export function connectArguments(device: string, hostTraddr: string, hostIface: string): string {
+  const options = [
+    `--device=${device}`,
+    ...(isSet(hostTraddr) ? [`--host-traddr=${hostTraddr}`] : []),
+    ...(isSet(hostIface) ? [`--host-iface=${hostIface}`] : []),
+  ];
+  return escapeUnitName(options.join('\t'));
+}
+
+function isSet(value: string): boolean {
+  return value !== '' && value.toLowerCase() !== 'none';
+}
+
+/** What is not a letter, digit, `:`, `_`, `.` or `-` becomes `\x` and its code. */
+function escapeUnitName(text: string): string {
+  return [...Buffer.from(text, 'utf8')]
+    .map((byte) => {
+      const character = String.fromCharCode(byte);
+      if (/[A-Za-z0-9:_.-]/.test(character)) return character;
+      return `\\x${byte.toString(16).padStart(2, '0')}`;
+    })
+    .join('');
+}

@@ -1,0 +1,37 @@
+/** stacd: keeps the I/O controllers connected that stafd finds and the configuration names. */
+import { runDaemon, type Daemon, type DaemonParts } from '../daemon/run-daemon.ts';
+import { STACD_BUS_NAME, stacdObject } from './dbus-interface.ts';
+import { DiscoverySource } from './discovery-source.ts';
+import { StacdService } from './service.ts';
+
+function build(parts: DaemonParts): Daemon {
+  const discovery = new DiscoverySource({
+    ...parts,
+    changed: () => {
+      service.discoveryChanged();
+    },
+  });
+  const service = new StacdService(parts.settings, { ...parts, discovery });
+  return {
+    object: stacdObject({ ...parts, service }),
+    start: async () => {
+      await service.start();
+      await discovery.start();
+    },
+    reload: (settings) => {
+      service.reload(settings);
+      discovery.refresh();
+    },
+    stop: async () => {
+      discovery.dispose();
+      await service.stop();
+    },
+  };
+}
+
+await runDaemon({
+  name: 'stacd',
+  busName: STACD_BUS_NAME,
+  description: 'Keeps NVMe over Fabrics I/O controllers connected.',
+  build,
+});
