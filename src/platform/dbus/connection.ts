@@ -211,7 +211,7 @@ function openSocket(socket: string, timeoutMs: number): Promise<Connection> {
 
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => {
-      fail(errorNames.noReply, `the bus at ${socket} did not answer within ${timeoutMs} ms`);
+      fail(errorNames.noReply, `${socket} did not answer within ${timeoutMs} ms`);
     }, timeoutMs);
 
     function fail(errorName: string, message: string): void {
@@ -227,20 +227,22 @@ function openSocket(socket: string, timeoutMs: number): Promise<Connection> {
       stream.destroy();
     });
     internals._connection.once('connect', () => guard.begin());
-    stream.on('error', (error: Error) => {
-      why = error.message;
-      fail(errorNames.noServer, `cannot connect to the bus at ${socket}: ${why}`);
-    });
+    stream.on('error', (error: Error) => void (why = error.message));
     stream.on('close', () => {
-      fail(errorNames.disconnected, `the bus at ${socket} refused the connection`);
+      fail(errorNames.disconnected, `${socket} refused the connection`);
       const wasOpen = state === 'open';
       state = 'closed';
       if (wasOpen) for (const listener of closedListeners) listener(why);
     });
-    // Besides the socket's, these are messages that the library could not make sense of: dropped.
-    client.on('error', (error: unknown) =>
-      fail(errorNames.authFailed, `the bus at ${socket} refused the connection: ${textOf(error)}`),
-    );
+    // Errors of the socket, of the handshake, and messages that the library could not make sense
+    // of: those are dropped.
+    client.on('error', (error: unknown) => {
+      if (error === stream.errored) {
+        fail(errorNames.noServer, `cannot connect to ${socket}: ${textOf(error)}`);
+      } else {
+        fail(errorNames.authFailed, `${socket} refused the connection: ${textOf(error)}`);
+      }
+    });
     // Calls are answered by the listeners of onMessage; the library's own answers are not wanted.
     client.addMethodHandler(() => true);
 
@@ -248,10 +250,7 @@ function openSocket(socket: string, timeoutMs: number): Promise<Connection> {
       if (hello.kind === 'error') {
         // The library would throw it into the event loop.
         Reflect.deleteProperty(internals._methodReturnHandlers, HELLO_SERIAL);
-        fail(
-          hello.errorName,
-          `the bus at ${socket} refused the connection: ${String(hello.body[0])}`,
-        );
+        fail(hello.errorName, `${socket} refused the connection: ${String(hello.body[0])}`);
         return;
       }
       state = 'open';

@@ -1,0 +1,140 @@
+/** A daemon as the commands see it: its D-Bus interface, with answers checked for their shape. */
+import type { Bus } from '../ports/bus.ts';
+import { BusVariant } from '../platform/dbus/values.ts';
+import type { Tool } from './tools.ts';
+
+/** A controller or a log page entry, as the daemons describe it (aa{ss}). */
+export type Dictionary = Readonly<Record<string, string>>;
+
+/** One discovery controller with its log, of get_all_log_pages. */
+export interface DiscoveryLogOf {
+  readonly controller: Dictionary;
+  readonly entries: readonly Dictionary[];
+}
+
+/** The daemon answered with something that its interface does not allow. */
+export class UnexpectedAnswer extends Error {
+  override readonly name = 'UnexpectedAnswer';
+}
+
+/** As long as libdbus waits, so that a daemon that is slow for us is slow for everybody. */
+const TIMEOUT_MS = 25_000;
+
+const PROPERTIES = 'org.freedesktop.DBus.Properties';
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function dictionary(value: unknown): Dictionary {
+  if (!isObject(value)) throw new UnexpectedAnswer('not a dictionary');
+  return Object.fromEntries(
+    Object.entries(value).map(([key, item]) => [
+      key,
+      typeof item === 'string' ? item : JSON.stringify(item),
+    ]),
+  );
+}
+
+function dictionaries(value: unknown): readonly Dictionary[] {
+  if (!Array.isArray(value)) throw new UnexpectedAnswer('not a list');
+  return value.map(dictionary);
+}
+
+function parseJson(value: unknown): unknown {
+  try {
+    return JSON.parse(String(value));
+  } catch (error) {
+    throw new UnexpectedAnswer('not JSON', { cause: error });
+  }
+}
+
+function parseObject(value: unknown): Readonly<Record<string, unknown>> {
+  const parsed = parseJson(value);
+  if (!isObject(parsed)) throw new UnexpectedAnswer('not an object');
+  return parsed;
+}
+
+/** The seven strings that name a controller, in the order of the methods that take them. */
+function tidOf(controller: Dictionary): readonly string[] {
+  return [
+    'transport',
+    'traddr',
+    'trsvcid',
+    'subsysnqn',
+    'host-traddr',
+    'host-iface',
+    'host-nqn',
+  ].map((field) => controller[field] ?? '');
+}
+
+/** Every method rejects with BusError, or with UnexpectedAnswer. */
+export class Daemon {
+  readonly #bus: Bus;
+  readonly #tool: Tool;
+
+  constructor(bus: Bus, tool: Tool) {
+    this.#bus = bus;
+    this.#tool = tool;
+  }
+
+  async listControllers(detailed: boolean): Promise<readonly Dictionary[]> {
+    const { interfaceName } = this.#tool;
+    return dictionaries(await this.#call(interfaceName, 'list_controllers', 'b', [detailed]));
+  }
+
+  async processInfo(): Promise<Readonly<Record<string, unknown>>> {
+    return parseObject(await this.#call(this.#tool.debugInterface, 'process_info', '', []));
+  }
+
+  async controllerInfo(controller: Dictionary): Promise<Readonly<Record<string, unknown>>> {
+    const { debugInterface } = this.#tool;
+    const tid = tidOf(controller);
+    return parseObject(await this.#call(debugInterface, 'controller_info', 'sssssss', tid));
+  }
+
+  async logPages(controller: Dictionary): Promise<readonly Dictionary[]> {
+    const { interfaceName } = this.#tool;
+    const tid = tidOf(controller);
+    return dictionaries(await this.#call(interfaceName, 'get_log_pages', 'sssssss', tid));
+  }
+
+  async allLogPages(detailed: boolean): Promise<readonly DiscoveryLogOf[]> {
+    const { interfaceName } = this.#tool;
+    const parsed = parseJson(await this.#call(interfaceName, 'get_all_log_pages', 'b', [detailed]));
+    if (!Array.isArray(parsed)) throw new UnexpectedAnswer('not a list');
+    return parsed.map((item: unknown) => {
+      if (!isObject(item)) throw new UnexpectedAnswer('not an object');
+      return {
+        controller: dictionary(item['discovery-controller']),
+        entries: dictionaries(item['log-pages']),
+      };
+    });
+  }
+
+  /** Resolves with what the daemon says after the change. */
+  async setTracing(on: boolean): Promise<boolean> {
+    const { debugInterface } = this.#tool;
+    const value = new BusVariant('b', on);
+    await this.#call(PROPERTIES, 'Set', 'ssv', [debugInterface, 'tron', value]);
+    return (await this.#call(PROPERTIES, 'Get', 'ss', [debugInterface, 'tron'])) === true;
+  }
+
+  async #call(
+    interfaceName: string,
+    member: string,
+    inSignature: string,
+    args: readonly unknown[],
+  ): Promise<unknown> {
+    const [answer] = await this.#bus.call({
+      destination: this.#tool.busName,
+      path: this.#tool.path,
+      interfaceName,
+      member,
+      inSignature,
+      args,
+      timeoutMs: TIMEOUT_MS,
+    });
+    return answer;
+  }
+}

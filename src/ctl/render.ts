@@ -1,0 +1,220 @@
+/** What the commands print, from the daemons' dictionaries. Pure: text in, lines out. */
+import type { Dictionary, DiscoveryLogOf } from './daemon.ts';
+import { json, paint, shown, table, tree } from './text.ts';
+import type { Cell, Screen, Tone } from './text.ts';
+import type { Tool } from './tools.ts';
+
+/** What a request was answered with. */
+export type Answer =
+  | { readonly kind: 'trace'; readonly on: boolean }
+  | {
+      readonly kind: 'controllers';
+      readonly detailed: boolean;
+      readonly list: readonly Dictionary[];
+    }
+  | { readonly kind: 'log'; readonly entries: readonly Dictionary[] }
+  | { readonly kind: 'logs'; readonly detailed: boolean; readonly logs: readonly DiscoveryLogOf[] }
+  | {
+      readonly kind: 'status';
+      readonly process: Readonly<Record<string, unknown>>;
+      readonly controllers: readonly ControllerStatus[];
+    };
+
+export interface ControllerStatus {
+  readonly controller: Dictionary;
+  readonly info: Readonly<Record<string, unknown>>;
+  /** Absent for I/O controllers. */
+  readonly logPages?: readonly Dictionary[];
+}
+
+/** What a daemon says instead of a device's name while there is none. */
+const NO_DEVICE = 'nvme?';
+
+const collator = new Intl.Collator('en', { numeric: true });
+
+function field(dictionary: Dictionary, name: string): string {
+  return dictionary[name] ?? '';
+}
+
+function sorted(list: readonly Dictionary[], fields: readonly string[]): readonly Dictionary[] {
+  return [...list].sort((a, b) => {
+    for (const name of fields) {
+      const order = collator.compare(field(a, name), field(b, name));
+      if (order !== 0) return order;
+    }
+    return 0;
+  });
+}
+
+const CONTROLLER_ORDER = ['transport', 'traddr', 'trsvcid', 'subsysnqn', 'host-iface'];
+const ENTRY_ORDER = ['subtype', 'trtype', 'traddr', 'trsvcid', 'subnqn'];
+
+/** The remaining time of a running timer, `3.0s [1.8s]`; undefined for `60.0s [off]`. */
+function remaining(timer: string): string | undefined {
+  const left = /\[([^\]]*)\]\s*$/.exec(timer)?.[1];
+  return left === undefined || left === 'off' || left === '' ? undefined : left;
+}
+
+/** A controller's state in a word or two, from whatever its daemon tells of it. */
+export function stateOf(controller: Dictionary): { readonly text: string; readonly tone: Tone } {
+  const { connected, device } = controller;
+  const isConnected =
+    connected === undefined
+      ? device !== undefined && device !== '' && device !== NO_DEVICE
+      : connected.toLowerCase() === 'true';
+  if (isConnected) return { text: 'connected', tone: 'good' };
+  if (controller['connect operation'] !== undefined) return { text: 'connecting', tone: 'waiting' };
+  const left = remaining(field(controller, 'retry connect timer'));
+  if (left !== undefined) return { text: `retry in ${left}`, tone: 'waiting' };
+  return { text: 'not connected', tone: 'bad' };
+}
+
+function cell(text: string): Cell {
+  return { text: text === '' ? '-' : shown(text) };
+}
+
+function controllerRow(controller: Dictionary): readonly Cell[] {
+  const state = stateOf(controller);
+  const device = field(controller, 'device');
+  return [
+    cell(device === NO_DEVICE ? '' : device),
+    { text: shown(state.text), tone: state.tone },
+    cell(field(controller, 'transport')),
+    cell(field(controller, 'traddr')),
+    cell(field(controller, 'trsvcid')),
+    cell(field(controller, 'subsysnqn')),
+  ];
+}
+
+const CONTROLLER_TITLES = ['DEVICE', 'STATE', 'TRANSPORT', 'TRADDR', 'TRSVCID', 'SUBSYSNQN'];
+
+function headingOf(controller: Dictionary, screen: Screen): string {
+  const parts = ['transport', 'traddr', 'trsvcid', 'subsysnqn']
+    .map((name) => shown(field(controller, name)))
+    .filter((part) => part !== '');
+  return paint(parts.join(' '), 'heading', screen);
+}
+
+const ENTRY_TITLES = ['SUBTYPE', 'TRTYPE', 'TRADDR', 'TRSVCID', 'PORTID', 'SUBNQN'];
+
+function entryLines(
+  entries: readonly Dictionary[],
+  screen: Screen,
+  indent = '',
+): readonly string[] {
+  if (entries.length === 0) return [`${indent}no entries`];
+  const rows = sorted(entries, ENTRY_ORDER).map((entry) =>
+    ['subtype', 'trtype', 'traddr', 'trsvcid', 'portid', 'subnqn'].map((name) =>
+      cell(field(entry, name)),
+    ),
+  );
+  return table(ENTRY_TITLES, rows, screen, indent);
+}
+
+/** Blocks of lines with an empty line between them. */
+function separated(blocks: readonly (readonly string[])[]): readonly string[] {
+  return blocks.flatMap((block, index) => (index === 0 ? block : ['', ...block]));
+}
+
+function controllersLines(
+  tool: Tool,
+  list: readonly Dictionary[],
+  detailed: boolean,
+  screen: Screen,
+): readonly string[] {
+  if (list.length === 0) return [`no ${tool.controllers}`];
+  const ordered = sorted(list, CONTROLLER_ORDER);
+  if (!detailed) return table(CONTROLLER_TITLES, ordered.map(controllerRow), screen);
+  return separated(
+    ordered.map((controller) => [headingOf(controller, screen), ...tree(controller, screen, '  ')]),
+  );
+}
+
+function logsLines(
+  tool: Tool,
+  logs: readonly DiscoveryLogOf[],
+  detailed: boolean,
+  screen: Screen,
+): readonly string[] {
+  if (logs.length === 0) return [`no ${tool.controllers}`];
+  const byController = new Map(logs.map((log) => [log.controller, log.entries]));
+  const ordered = sorted([...byController.keys()], CONTROLLER_ORDER);
+  return separated(
+    ordered.map((controller) => [
+      headingOf(controller, screen),
+      ...(detailed ? tree(controller, screen, '  ') : []),
+      ...entryLines(byController.get(controller) ?? [], screen, '  '),
+    ]),
+  );
+}
+
+function statusLines(
+  tool: Tool,
+  process: Readonly<Record<string, unknown>>,
+  controllers: readonly ControllerStatus[],
+  screen: Screen,
+): readonly string[] {
+  const byController = new Map(controllers.map((status) => [status.controller, status]));
+  const ordered = sorted([...byController.keys()], CONTROLLER_ORDER);
+  const blocks = ordered.map((controller) => {
+    const status = byController.get(controller);
+    return [
+      headingOf(controller, screen),
+      ...tree({ ...controller, ...status?.info }, screen, '  '),
+      ...(status?.logPages === undefined ? [] : entryLines(status.logPages, screen, '  ')),
+    ];
+  });
+  const none = [`no ${tool.controllers}`];
+  return separated([
+    [paint(tool.daemon, 'heading', screen), ...tree(process, screen, '  ')],
+    ...(blocks.length === 0 ? [none] : blocks),
+  ]);
+}
+
+/** An answer for people. Ends with a newline. */
+export function renderText(tool: Tool, answer: Answer, screen: Screen): string {
+  const lines = ((): readonly string[] => {
+    switch (answer.kind) {
+      case 'trace':
+        return [`tron = ${String(answer.on)}`];
+      case 'controllers':
+        return controllersLines(tool, answer.list, answer.detailed, screen);
+      case 'log':
+        return entryLines(answer.entries, screen);
+      case 'logs':
+        return logsLines(tool, answer.logs, answer.detailed, screen);
+      case 'status':
+        return statusLines(tool, answer.process, answer.controllers, screen);
+    }
+  })();
+  return `${lines.join('\n')}\n`;
+}
+
+/** An answer for programs: the daemon's own data and keys, in its own order. Ends with a newline. */
+export function renderJson(answer: Answer): string {
+  const value = ((): unknown => {
+    switch (answer.kind) {
+      case 'trace':
+        return { tron: answer.on };
+      case 'controllers':
+        return answer.list;
+      case 'log':
+        return answer.entries;
+      case 'logs':
+        return answer.logs.map(({ controller, entries }) => ({
+          'discovery-controller': controller,
+          'log-pages': entries,
+        }));
+      case 'status':
+        return {
+          ...answer.process,
+          controllers: answer.controllers.map(({ controller, info, logPages }) => ({
+            ...controller,
+            ...(logPages !== undefined && { log_pages: logPages }),
+            ...info,
+          })),
+        };
+    }
+  })();
+  return `${json(value)}\n`;
+}

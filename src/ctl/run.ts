@@ -1,0 +1,171 @@
+/** Runs a command: from its arguments to its output and exit status, with everything passed in. */
+import { sameIpAddress } from '../nvme/ip-address.ts';
+import { WELL_KNOWN_DISCOVERY_NQN } from '../nvme/transport-id.ts';
+import { errorNames } from '../platform/dbus/names.ts';
+import { BusError } from '../ports/bus.ts';
+import type { Bus } from '../ports/bus.ts';
+import { parseCommandLine } from './command-line.ts';
+import type { ControllerFilter, Request } from './command-line.ts';
+import { Daemon, UnexpectedAnswer } from './daemon.ts';
+import type { Dictionary } from './daemon.ts';
+import { renderJson, renderText } from './render.ts';
+import type { Answer } from './render.ts';
+import { shown } from './text.ts';
+import type { Screen } from './text.ts';
+import type { Tool } from './tools.ts';
+
+export interface CtlContext {
+  /** What follows the program's name. */
+  readonly args: readonly string[];
+  readonly version: string;
+  readonly screen: Screen;
+  readonly stdout: (text: string) => void;
+  readonly stderr: (text: string) => void;
+  /** Called only when there is something to ask. Rejects with BusError. */
+  readonly openBus: () => Promise<Bus>;
+}
+
+/** Nothing is wrong with the daemon: what was asked for is not there. */
+class NotFound extends Error {
+  override readonly name = 'NotFound';
+}
+
+function matches(controller: Dictionary, filter: ControllerFilter): boolean {
+  const traddr = controller['traddr'] ?? '';
+  const given: readonly (readonly [string, string | undefined])[] = [
+    ['transport', filter.transport],
+    ['trsvcid', filter.trsvcid],
+    ['subsysnqn', filter.subsysnqn],
+    ['host-traddr', filter.hostTraddr],
+    ['host-iface', filter.hostIface],
+    ['host-nqn', filter.hostNqn],
+  ];
+  return (
+    (traddr.toLowerCase() === filter.traddr.toLowerCase() ||
+      sameIpAddress(traddr, filter.traddr)) &&
+    given.every(([field, value]) => value === undefined || (controller[field] ?? '') === value)
+  );
+}
+
+/**
+ * The one controller that is meant. Fields that were not given are the controller's own, so that
+ * nobody has to type a host NQN or an interface that only one connection has.
+ */
+function choose(tool: Tool, list: readonly Dictionary[], filter: ControllerFilter): Dictionary {
+  const matching = list.filter((controller) => matches(controller, filter));
+  const wellKnown = matching.filter(
+    (controller) => controller['subsysnqn'] === WELL_KNOWN_DISCOVERY_NQN,
+  );
+  const candidates = wellKnown.length > 0 ? wellKnown : matching;
+  const [only, ...others] = candidates;
+  const name = shown(`${filter.transport} ${filter.traddr} ${filter.trsvcid}`);
+  if (only === undefined) {
+    throw new NotFound(`${tool.daemon} has no such controller: ${name}; see: ${tool.name} ls`);
+  }
+  if (others.length > 0) {
+    throw new NotFound(
+      `${candidates.length} controllers match ${name}: ` +
+        'add --nqn, --host-iface, --host-traddr or --host-nqn',
+    );
+  }
+  return only;
+}
+
+async function status(tool: Tool, daemon: Daemon): Promise<Answer> {
+  const [process, list] = await Promise.all([daemon.processInfo(), daemon.listControllers(true)]);
+  const controllers = await Promise.all(
+    list.map(async (controller) => {
+      const [info, logPages] = await Promise.all([
+        daemon.controllerInfo(controller),
+        tool.hasLogPages ? daemon.logPages(controller) : undefined,
+      ]);
+      return { controller, info, ...(logPages !== undefined && { logPages }) };
+    }),
+  );
+  return { kind: 'status', process, controllers };
+}
+
+async function ask(tool: Tool, daemon: Daemon, request: Request): Promise<Answer> {
+  switch (request.kind) {
+    case 'trace':
+      return { kind: 'trace', on: await daemon.setTracing(request.on) };
+    case 'status':
+      return status(tool, daemon);
+    case 'ls': {
+      // A table shows the state, which only the detailed dictionaries have.
+      const list = await daemon.listControllers(request.detailed || request.output === 'table');
+      return { kind: 'controllers', detailed: request.detailed, list };
+    }
+    case 'dlp': {
+      const controller = choose(tool, await daemon.listControllers(false), request.filter);
+      return { kind: 'log', entries: await daemon.logPages(controller) };
+    }
+    case 'adlp':
+      return {
+        kind: 'logs',
+        detailed: request.detailed,
+        logs: await daemon.allLogPages(request.detailed),
+      };
+  }
+}
+
+/** What went wrong and what to do about it, in one line. */
+function explain(tool: Tool, thrown: unknown): string {
+  const { daemon } = tool;
+  if (thrown instanceof NotFound) return thrown.message;
+  if (thrown instanceof UnexpectedAnswer) {
+    return `${daemon} gave an answer that cannot be understood (${thrown.message})`;
+  }
+  if (!(thrown instanceof BusError)) {
+    return thrown instanceof Error ? shown(thrown.message) : shown(String(thrown));
+  }
+  const text = shown(thrown.message);
+  switch (thrown.errorName) {
+    case errorNames.serviceUnknown:
+    case errorNames.nameHasNoOwner:
+      return `${daemon} is not running; start it with: systemctl start ${daemon}`;
+    case errorNames.noServer:
+    case errorNames.badAddress:
+    case errorNames.authFailed:
+      return `cannot reach ${daemon}: ${text}; start it with: systemctl start dbus ${daemon}`;
+    case errorNames.noReply:
+    case errorNames.disconnected:
+      return `${daemon} does not answer (${text}); see: systemctl status ${daemon}`;
+    case errorNames.accessDenied:
+      return `access to ${daemon} is denied; try it as root`;
+    default:
+      return `${daemon} refused: ${text} (${shown(thrown.errorName)})`;
+  }
+}
+
+/**
+ * Runs a command and returns its exit status: 0; 1 with one line on stderr if the daemon cannot be
+ * asked or has not what was asked for; 2 for a wrong command line.
+ */
+export async function runCtl(tool: Tool, context: CtlContext): Promise<number> {
+  const { args, version, screen, stdout, stderr } = context;
+  const parsed = parseCommandLine(tool, version, args, screen.width);
+  switch (parsed.kind) {
+    case 'text':
+      stdout(parsed.text);
+      return 0;
+    case 'wrong':
+      stderr(parsed.text);
+      return 2;
+    case 'request':
+      break;
+  }
+  const { request } = parsed;
+  let bus: Bus | undefined;
+  try {
+    bus = await context.openBus();
+    const answer = await ask(tool, new Daemon(bus, tool), request);
+    stdout(request.output === 'json' ? renderJson(answer) : renderText(tool, answer, screen));
+    return 0;
+  } catch (error) {
+    stderr(`${tool.name}: ${explain(tool, error)}\n`);
+    return 1;
+  } finally {
+    bus?.close();
+  }
+}

@@ -1,0 +1,5 @@
+/** The program stacctl. */
+import { main } from './main.ts';
+import { stacctl } from './tools.ts';
+
+await main(stacctl);

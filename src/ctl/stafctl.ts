@@ -1,0 +1,5 @@
+/** The program stafctl. */
+import { main } from './main.ts';
+import { stafctl } from './tools.ts';
+
+await main(stafctl);

@@ -1,0 +1,70 @@
+/** A daemon's D-Bus side with whatever data a test gives it: no daemon behind. */
+import stacXml from '../../../dbus/org.nvmexpress.stac.xml';
+import stafXml from '../../../dbus/org.nvmexpress.staf.xml';
+import type { Tool } from '../../../src/ctl/tools.ts';
+import type { Bus } from '../../../src/ports/bus.ts';
+
+export type Dictionary = Readonly<Record<string, string>>;
+
+export interface StandInController {
+  /** What list_controllers(false) says. */
+  readonly plain: Dictionary;
+  /** What list_controllers(true) adds. */
+  readonly details?: Dictionary;
+  /** What controller_info says. */
+  readonly info?: Readonly<Record<string, unknown>>;
+  readonly logPages?: readonly Dictionary[];
+}
+
+export interface StandInState {
+  readonly controllers: readonly StandInController[];
+  readonly processInfo: Readonly<Record<string, unknown>>;
+  tron: boolean;
+}
+
+function tid(controller: Dictionary): string {
+  const fields = ['transport', 'traddr', 'trsvcid', 'subsysnqn'];
+  return JSON.stringify(
+    [...fields, 'host-traddr', 'host-iface', 'host-nqn'].map((field) => controller[field]),
+  );
+}
+
+/** Publishes the state as the daemon of `tool` would, and takes its name. */
+export async function standIn(bus: Bus, tool: Tool, state: StandInState): Promise<void> {
+  const { interfaceName: main, debugInterface: debug } = tool;
+  const described = (controller: StandInController, detailed: boolean): Dictionary =>
+    detailed ? { ...controller.plain, ...controller.details } : controller.plain;
+  const find = (wanted: readonly string[]): StandInController | undefined =>
+    state.controllers.find(({ plain }) => tid(plain) === JSON.stringify(wanted));
+  const discovery = {
+    [`${main}.get_log_pages`]: (...wanted: string[]) => [find(wanted)?.logPages ?? []],
+    [`${main}.get_all_log_pages`]: (detailed: boolean) => [
+      JSON.stringify(
+        state.controllers.map((controller) => ({
+          'discovery-controller': described(controller, detailed),
+          'log-pages': controller.logPages ?? [],
+        })),
+      ),
+    ],
+    [`${main}.v1.get_discovery_state`]: () => ['{"version":1,"settled":true,"controllers":[]}'],
+  };
+  bus.export({
+    path: tool.path,
+    introspectionXml: tool.hasLogPages ? stafXml : stacXml,
+    methods: {
+      [`${main}.list_controllers`]: (detailed: boolean) => [
+        state.controllers.map((controller) => described(controller, detailed)),
+      ],
+      [`${debug}.process_info`]: () => [JSON.stringify(state.processInfo)],
+      [`${debug}.controller_info`]: (...wanted: string[]) => [
+        JSON.stringify(find(wanted)?.info ?? {}),
+      ],
+      ...(tool.hasLogPages ? discovery : {}),
+    },
+    properties: {
+      [`${debug}.tron`]: { get: () => state.tron, set: (on: boolean) => void (state.tron = on) },
+      [`${debug}.log_level`]: { get: () => (state.tron ? 'DEBUG' : 'INFO') },
+    },
+  });
+  await bus.requestName(tool.busName);
+}
