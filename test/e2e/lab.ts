@@ -1,0 +1,302 @@
+/**
+ * The laboratory of the end-to-end tests: one virtual machine for all scenarios, with the package
+ * installed, real targets, and simulated discovery controllers.
+ *
+ * Invariants:
+ * - one machine a test run, booted on first use, ended when the run ends;
+ * - `reset` leaves no connection, target, simulated controller, state or configuration of an
+ *   earlier scenario behind, and both daemons stopped.
+ */
+import { readFile } from 'node:fs/promises';
+import { basename } from 'node:path';
+import { build } from 'esbuild';
+import { buildPackage } from '../../tools/package.ts';
+import { applyTargets, clearTargets } from '../targets/host.ts';
+import type { TargetDocument } from '../targets/spec.ts';
+import type { Suite } from '../vm/image.ts';
+import { startMachine, type Machine } from '../vm/machine.ts';
+
+const GUEST = '/usr/local/lib/e2e';
+const CONTROL = '/run/e2e-dc.sock';
+
+/** A controller as the kernel shows it in sysfs; null where there is no such attribute. */
+export interface KernelView {
+  readonly device: string;
+  /** Of its sysfs directory: another number is another connection, whatever its name. */
+  readonly inode: number;
+  readonly transport: string | null;
+  readonly address: string | null;
+  readonly subsysnqn: string | null;
+  readonly hostnqn: string | null;
+  readonly hostid: string | null;
+  readonly state: string | null;
+  readonly cntrltype: string | null;
+  readonly dctype: string | null;
+  /** Given by the target anew with every connect: it changes if the kernel reconnected. */
+  readonly cntlid: string | null;
+  readonly kato: string | null;
+  readonly sqsize: string | null;
+  readonly queue_count: string | null;
+  readonly reconnect_delay: string | null;
+  readonly ctrl_loss_tmo: string | null;
+  readonly namespaces: readonly string[];
+}
+
+/** A dictionary of strings, as the commands print it with `-o json`. */
+export type Dict = Readonly<Record<string, string>>;
+
+export interface Lab {
+  readonly machine: Machine;
+  /** The package that is installed. */
+  readonly debPath: string;
+  /** Where it is in the machine. */
+  readonly guestDeb: string;
+  /** Back to the state right after installation, daemons stopped. */
+  reset(): Promise<void>;
+  /** Replaces stafd.conf or stacd.conf. */
+  configure(daemon: 'stafd' | 'stacd', text: string): Promise<void>;
+  systemctl(action: string): Promise<void>;
+  targets(document: TargetDocument): Promise<void>;
+  /** A request to the simulated discovery controllers; see test/discovery-controller/README.md. */
+  dc(request: Readonly<Record<string, unknown>>): Promise<Readonly<Record<string, unknown>>>;
+  /** Adds a simulated discovery controller on 127.0.0.1:8009 unless told otherwise. */
+  addDc(config?: Readonly<Record<string, unknown>>): Promise<void>;
+  kernel(): Promise<readonly KernelView[]>;
+  /** Waits until the kernel's controllers fulfil a condition, and returns them. */
+  kernelUntil(
+    what: string,
+    condition: (controllers: readonly KernelView[]) => boolean,
+    timeoutMs?: number,
+  ): Promise<readonly KernelView[]>;
+  /** The controllers of a daemon, from `stafctl` or `stacctl`. */
+  list(command: 'stafctl' | 'stacctl'): Promise<readonly Dict[]>;
+  /** Lines of a unit's journal since the last `reset`. */
+  journal(unit: 'stafd' | 'stacd'): Promise<string>;
+}
+
+let started: Promise<Lab> | undefined;
+
+/** The laboratory of this run; the first call builds and boots it. */
+export function lab(): Promise<Lab> {
+  started ??= start();
+  return started;
+}
+
+function say(line: string): void {
+  process.stderr.write(`${line}\n`);
+}
+
+async function bundle(entry: string): Promise<Uint8Array> {
+  const result = await build({
+    entryPoints: [entry],
+    bundle: true,
+    platform: 'node',
+    format: 'esm',
+    target: 'node20',
+    write: false,
+    logLevel: 'silent',
+  });
+  const [file] = result.outputFiles;
+  if (file === undefined) throw new Error(`${entry} was not bundled`);
+  return file.contents;
+}
+
+async function start(): Promise<Lab> {
+  const suite = (process.env['NVME_STAS_SUITE'] ?? 'trixie') as Suite;
+  const { debPath } = await buildPackage({ suite, log: say });
+  const machine = await startMachine({ suite, log: say });
+  try {
+    return await furnish(machine, debPath);
+  } catch (error) {
+    await machine.stop();
+    throw error;
+  }
+}
+
+async function furnish(machine: Machine, debPath: string): Promise<Lab> {
+  const guestDeb = `/root/${basename(debPath)}`;
+  const dcScript = new URL('../discovery-controller/dc-control.sh', import.meta.url);
+  const kernelScript = new URL('guest/kernel-controllers.pl', import.meta.url);
+  await Promise.all([
+    machine.writeFile(guestDeb, await readFile(debPath)),
+    machine.writeFile(`${GUEST}/dc.mjs`, await bundle('test/discovery-controller/main.ts')),
+    machine.writeFile(`${GUEST}/dc-control.sh`, await readFile(dcScript), { mode: 0o755 }),
+    machine.writeFile(`${GUEST}/kernel.pl`, await readFile(kernelScript), { mode: 0o755 }),
+    machine.writeFile(`${GUEST}/dc.json`, '{"controllers":[]}\n'),
+  ]);
+  say('Installing the package');
+  await machine.sh(`dpkg -i ${guestDeb}`, { timeoutMs: 180_000 });
+  const lab = new RunningLab(machine, debPath, guestDeb);
+  await lab.reset();
+  return lab;
+}
+
+class RunningLab implements Lab {
+  readonly machine: Machine;
+  readonly debPath: string;
+  readonly guestDeb: string;
+  #cursor = '';
+  #dcRunning = false;
+
+  constructor(machine: Machine, debPath: string, guestDeb: string) {
+    this.machine = machine;
+    this.debPath = debPath;
+    this.guestDeb = guestDeb;
+  }
+
+  async reset(): Promise<void> {
+    // Stopping them leaves connections; those go before the targets do.
+    await this.machine.sh(
+      [
+        'systemctl stop stafd stacd 2>/dev/null; systemctl reset-failed',
+        'rm -rf /run/stafd /run/stacd',
+        'nvme disconnect-all >/dev/null 2>&1 || true',
+        'for d in stafd stacd; do printf "[Service Discovery]\\nzeroconf = disabled\\n" > /etc/stas/$d.conf; done',
+        'sed -i /zeroconf/d /etc/stas/stacd.conf; sed -i "/Service Disc/d" /etc/stas/stacd.conf',
+        'rm -f /etc/stas/sys.conf',
+        '[ -s /etc/nvme/hostnqn ] || stasadm hostnqn -f /etc/nvme/hostnqn',
+        '[ -s /etc/nvme/hostid ] || stasadm hostid -f /etc/nvme/hostid',
+        'modprobe nvme-tcp',
+      ].join('\n'),
+      { timeoutMs: 180_000 },
+    );
+    await clearTargets(this.machine);
+    if (this.#dcRunning) {
+      const { controllers } = (await this.dc({ op: 'status' })) as {
+        controllers: readonly { name: string }[];
+      };
+      for (const { name } of controllers) {
+        await this.dc({ op: 'remove-controller', controller: name });
+      }
+    }
+    const cursor = await this.machine.sh('journalctl -n 0 --show-cursor');
+    this.#cursor = /-- cursor: (.*)/.exec(cursor)?.[1] ?? '';
+  }
+
+  async configure(daemon: 'stafd' | 'stacd', text: string): Promise<void> {
+    await this.machine.writeFile(`/etc/stas/${daemon}.conf`, text);
+  }
+
+  async systemctl(action: string): Promise<void> {
+    await this.machine.sh(`systemctl ${action}`, { timeoutMs: 120_000 });
+  }
+
+  async targets(document: TargetDocument): Promise<void> {
+    await applyTargets(this.machine, document);
+  }
+
+  async dc(request: Readonly<Record<string, unknown>>): Promise<Readonly<Record<string, unknown>>> {
+    if (!this.#dcRunning) {
+      this.#dcRunning = true;
+      await this.machine.sh(
+        `systemd-run --quiet --unit=e2e-dc /usr/bin/node ${GUEST}/dc.mjs --config ${GUEST}/dc.json --control ${CONTROL}`,
+      );
+      await this.machine.waitFor(`test -S ${CONTROL}`);
+    }
+    const { status, stdout, stderr } = await this.machine.exec(
+      `${GUEST}/dc-control.sh ${CONTROL}`,
+      { stdin: `${JSON.stringify(request)}\n` },
+    );
+    if (status !== 0) throw new Error(`discovery controller: ${stdout}${stderr}`);
+    return JSON.parse(stdout) as Readonly<Record<string, unknown>>;
+  }
+
+  async addDc(config: Readonly<Record<string, unknown>> = {}): Promise<void> {
+    await this.dc({
+      op: 'add-controller',
+      config: {
+        name: 'dc',
+        listen: [{ address: '127.0.0.1', port: 8009 }],
+        ...config,
+      },
+    });
+  }
+
+  async kernel(): Promise<readonly KernelView[]> {
+    return JSON.parse(await this.machine.sh(`${GUEST}/kernel.pl`)) as readonly KernelView[];
+  }
+
+  async kernelUntil(
+    what: string,
+    condition: (controllers: readonly KernelView[]) => boolean,
+    timeoutMs = 30_000,
+  ): Promise<readonly KernelView[]> {
+    const end = Date.now() + timeoutMs;
+    for (;;) {
+      const controllers = await this.kernel();
+      if (condition(controllers)) return controllers;
+      if (Date.now() > end) {
+        const seen = controllers.map(({ device, state, subsysnqn, address }) =>
+          [device, state, subsysnqn, address].join(' '),
+        );
+        throw new Error(
+          `the kernel does not show ${what} within ${String(timeoutMs)} ms:\n${seen.join('\n')}\n${await this.journal('stafd')}${await this.journal('stacd')}`,
+        );
+      }
+      await new Promise((resolve) => setTimeout(resolve, 150));
+    }
+  }
+
+  async list(command: 'stafctl' | 'stacctl'): Promise<readonly Dict[]> {
+    return JSON.parse(await this.machine.sh(`${command} ls -d -o json`)) as readonly Dict[];
+  }
+
+  async journal(unit: 'stafd' | 'stacd'): Promise<string> {
+    const after = this.#cursor === '' ? '' : `--after-cursor='${this.#cursor}'`;
+    return this.machine.sh(`journalctl -o short-precise --no-pager ${after} -t ${unit}`);
+  }
+}
+
+/** The live I/O controllers among the kernel's. */
+export function liveIo(controllers: readonly KernelView[]): readonly KernelView[] {
+  return controllers.filter(({ cntrltype, state }) => cntrltype === 'io' && state === 'live');
+}
+
+/** The live discovery controllers among the kernel's. */
+export function liveDc(controllers: readonly KernelView[]): readonly KernelView[] {
+  return controllers.filter(
+    ({ cntrltype, state }) => cntrltype === 'discovery' && state === 'live',
+  );
+}
+
+/** What tells whether a connection is still the same one, reconnects included. */
+export function identity({ cntlid, device, inode, subsysnqn }: KernelView): string {
+  return [device, inode, cntlid, subsysnqn].join(' ');
+}
+
+/** `count` subsystems `nqn.2024-01.org.example:s0`, … on one port, for `Lab.targets`. */
+export function subsystems(
+  count: number,
+  ports: readonly number[] = [1],
+): readonly {
+  readonly nqn: string;
+  readonly ports: readonly number[];
+}[] {
+  return Array.from({ length: count }, (_, index) => ({ nqn: subsystemNqn(index), ports }));
+}
+
+export function subsystemNqn(index: number): string {
+  return `nqn.2024-01.org.example:s${String(index)}`;
+}
+
+export const LOCAL_PORT = {
+  id: 1,
+  transport: 'tcp',
+  address: '127.0.0.1',
+  service: '4420',
+} as const;
+
+/** Log entries of those subsystems, for the simulated discovery controllers. */
+export function entries(
+  count: number,
+  address = '127.0.0.1',
+  from = 0,
+): readonly Readonly<Record<string, unknown>>[] {
+  return Array.from({ length: count }, (_, index) => ({
+    id: `s${String(from + index)}`,
+    adrfam: address.includes(':') ? 'ipv6' : 'ipv4',
+    traddr: address,
+    trsvcid: '4420',
+    subnqn: subsystemNqn(from + index),
+  }));
+}
