@@ -47,16 +47,14 @@ export function step(model: ControllerModel, input: Input, context: StepContext)
     case 'connected':
       return connected(model, input.kernel, input.adopted, context);
     case 'connect-failed':
-      if (phase.kind === 'disposing') return gone(model);
-      return phase.kind === 'connecting' ? failed(model, input.error, context) : stay(model);
+      if (phase.kind === 'connecting') return failed(model, input.error, context);
+      return disposalStep(model) === 'awaiting-connect' ? gone(model) : stay(model);
     case 'observed':
       return observed(model, input.kernel);
     case 'event':
       return event(model, input.event, context);
     case 'refresh':
-      return phase.kind === 'connected'
-        ? request(model, phase.kernel, phase.work, firstOp(phase.kernel, context.policy))
-        : stay(model);
+      return refresh(model, context);
     case 'done':
       return opDone(model, input.op, input.pleo, context);
     case 'failed':
@@ -64,10 +62,22 @@ export function step(model: ControllerModel, input: Input, context: StepContext)
     case 'remove':
       return remove(model, input.keepConnection);
     case 'disconnected':
-      return phase.kind === 'disposing' ? gone(model) : stay(model);
+      return disposalStep(model) === 'disconnecting' ? gone(model) : stay(model);
     case 'disconnect-failed':
       return disconnectFailed(model, input.error, context);
   }
+}
+
+function disposalStep(model: ControllerModel): string | undefined {
+  return model.phase.kind === 'disposing' ? model.phase.step.kind : undefined;
+}
+
+/** From step 1, and nothing that an earlier setting let it find out counts any more. */
+function refresh(model: ControllerModel, context: StepContext): Step {
+  const { phase } = model;
+  if (phase.kind !== 'connected') return stay(model);
+  const first = firstOp(phase.kernel, context.policy);
+  return request({ ...model, pleo: false }, phase.kernel, phase.work, first);
 }
 
 function probe(model: ControllerModel): Step {

@@ -1,0 +1,158 @@
+/** For each state and input: where it leads and what it asks for. What is not listed changes nothing. */
+import { describe, expect, test } from 'vitest';
+import { step } from '../../../src/core/controller-machine.ts';
+import type { Effect } from '../../../src/core/controller-model.ts';
+import { INPUTS, STATES, nameState } from './controller-machine.table.ts';
+
+/** State, input, then the state after it and the effects in their order. */
+const TABLE: Readonly<Record<string, Readonly<Record<string, readonly string[]>>>> = {
+  idle: {
+    start: ['probing', 'probe'],
+    kick: ['probing', 'probe'],
+    remove: ['gone', 'gone'],
+    'remove, keeping': ['gone', 'gone'],
+  },
+  probing: {
+    'probed well': ['queued', 'enqueue first'],
+    'probed in vain': ['waiting-retry', 'report connect-failed'],
+    found: ['connected running read-support', 'report connected', 'run read-support'],
+    remove: ['gone', 'cancel-probe', 'gone'],
+    'remove, keeping': ['gone', 'cancel-probe', 'gone'],
+  },
+  'probing, doubtful': {
+    'probed well': ['queued', 'enqueue repeat'],
+    'probed in vain': ['waiting-retry', 'report connect-failed'],
+    found: ['connected running read-support', 'dequeue', 'report connected', 'run read-support'],
+    turn: ['connecting', 'cancel-probe', 'connect'],
+    remove: ['gone', 'cancel-probe', 'dequeue', 'gone'],
+    'remove, keeping': ['gone', 'cancel-probe', 'dequeue', 'gone'],
+  },
+  queued: {
+    turn: ['connecting', 'connect'],
+    remove: ['gone', 'dequeue', 'gone'],
+    'remove, keeping': ['gone', 'dequeue', 'gone'],
+  },
+  connecting: {
+    'connected, made': ['connected running read-support', 'report connected', 'run read-support'],
+    'connected, adopted': [
+      'connected running read-support',
+      'report connected',
+      'run read-support',
+    ],
+    'connect failed': ['waiting-retry', 'report connect-failed'],
+    remove: ['disposing awaiting-connect'],
+    'remove, keeping': ['disposing awaiting-connect'],
+  },
+  'connected, io': {
+    'seen alive': ['connected none'],
+    'seen gone': ['probing', 'report lost', 'probe'],
+    remove: ['disposing disconnecting', 'report disconnecting', 'disconnect'],
+    'remove, keeping': ['gone', 'gone'],
+  },
+  'connected, read-support runs': {
+    'seen alive': ['connected running read-support'],
+    'seen gone': ['probing', 'report lost', 'probe'],
+    'log changed': ['connected running read-support then read-log'],
+    rediscover: ['connected running read-support then read-support'],
+    refresh: ['connected running read-support then read-support'],
+    'read-support done': ['connected running read-log', 'run read-log'],
+    'read-support failed': ['connected waiting read-support', 'report op-failed'],
+    'read-support refused': ['connected running read-log', 'report op-refused', 'run read-log'],
+    remove: ['disposing awaiting-operation'],
+    'remove, keeping': ['disposing awaiting-operation'],
+  },
+  'connected, read-log waits': {
+    'seen alive': ['connected waiting read-log'],
+    'seen gone': ['probing', 'report lost', 'probe'],
+    'log changed': ['connected running read-log', 'run read-log'],
+    rediscover: ['connected running read-support', 'run read-support'],
+    refresh: ['connected running read-support', 'run read-support'],
+    remove: ['disposing disconnecting', 'report disconnecting', 'disconnect'],
+    'remove, keeping': ['gone', 'gone'],
+  },
+  'connected, steady': {
+    'seen alive': ['connected steady'],
+    'seen gone': ['probing', 'report lost', 'probe'],
+    'log changed': ['connected running read-log', 'run read-log'],
+    rediscover: ['connected running read-support', 'run read-support'],
+    refresh: ['connected running read-support', 'run read-support'],
+    remove: ['disposing disconnecting', 'report disconnecting', 'disconnect'],
+    'remove, keeping': ['gone', 'gone'],
+  },
+  'waiting-retry': {
+    kick: ['probing', 'probe'],
+    remove: ['gone', 'gone'],
+    'remove, keeping': ['gone', 'gone'],
+  },
+  'waiting-retry, doubtful': {
+    kick: ['probing', 'probe'],
+    turn: ['connecting', 'connect'],
+    remove: ['gone', 'dequeue', 'gone'],
+    'remove, keeping': ['gone', 'dequeue', 'gone'],
+  },
+  held: {
+    kick: ['probing', 'probe'],
+    remove: ['gone', 'gone'],
+    'remove, keeping': ['gone', 'gone'],
+  },
+  'disposing, awaits connect': {
+    'connected, made': ['disposing disconnecting', 'report disconnecting', 'disconnect'],
+    'connected, adopted': ['gone', 'gone'],
+    'connect failed': ['gone', 'gone'],
+  },
+  'disposing, awaits command': {
+    'read-support done': ['disposing disconnecting', 'report disconnecting', 'disconnect'],
+    'read-support failed': ['disposing disconnecting', 'report disconnecting', 'disconnect'],
+    'read-support refused': ['disposing disconnecting', 'report disconnecting', 'disconnect'],
+  },
+  'disposing, disconnecting': {
+    disconnected: ['gone', 'gone'],
+    'disconnect failed': ['disposing waiting', 'report disconnect-failed'],
+    'device changed': ['gone', 'report disconnect-failed', 'gone'],
+  },
+  'disposing, waits': {
+    'seen gone': ['gone', 'gone'],
+  },
+  gone: {},
+};
+
+function nameEffect(effect: Effect): string {
+  switch (effect.kind) {
+    case 'enqueue':
+      return `enqueue ${effect.lane}`;
+    case 'run':
+      return `run ${effect.op}`;
+    case 'report':
+      return `report ${effect.report.kind}`;
+    case 'probe':
+    case 'cancel-probe':
+    case 'dequeue':
+    case 'connect':
+    case 'disconnect':
+    case 'gone':
+      return effect.kind;
+  }
+}
+
+describe.each(Object.entries(STATES))('while %s', (state, make) => {
+  test.each(Object.entries(INPUTS))('takes "%s" as the table says', (input, value) => {
+    const world = make();
+    const before = nameState(world);
+    const context = { now: world.now, random: 0.5, policy: world.policy };
+    const { effects, model } = step(world.model, value, context);
+    world.model = model;
+    expect([nameState(world), ...effects.map(nameEffect)]).toEqual(
+      TABLE[state]?.[input] ?? [before],
+    );
+  });
+});
+
+test('the table names only states and inputs that there are', () => {
+  expect(Object.keys(TABLE)).toEqual(Object.keys(STATES));
+  const inputs = new Set(Object.keys(INPUTS));
+  expect(
+    Object.values(TABLE)
+      .flatMap(Object.keys)
+      .filter((name) => !inputs.has(name)),
+  ).toEqual([]);
+});
