@@ -32,7 +32,7 @@ export interface RefusedEntry {
   /** Its place in the log page, from 0. */
   readonly index: number;
   readonly reason: string;
-  /** The entry for people, escaped and bounded. */
+  /** The entry for people, escaped and bounded; empty after the first {@link MAX_RENDERED} of a page. */
   readonly text: string;
 }
 
@@ -134,6 +134,9 @@ function asciiOf(bytes: Uint8Array): string {
   return String.fromCharCode(...bytes);
 }
 
+/** A page of nothing but refused entries must not cost more than one of good ones. */
+export const MAX_RENDERED = 64;
+
 /** Room for one string field of a refused entry. */
 const REFUSED_FIELD_LENGTH = 80;
 
@@ -197,7 +200,8 @@ export function decodeEntries(bytes: Uint8Array, count: number): DecodedLog {
     const entry = bytes.subarray(index * ENTRY_SIZE, (index + 1) * ENTRY_SIZE);
     const result = decodeEntry(entry, utf8);
     if (typeof result === 'string') {
-      refused.push(Object.freeze({ index, reason: result, text: renderRefused(entry) }));
+      const text = refused.length < MAX_RENDERED ? renderRefused(entry) : '';
+      refused.push(Object.freeze({ index, reason: result, text }));
     } else if (result !== undefined) {
       entries.push(result);
     }

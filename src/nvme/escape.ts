@@ -9,7 +9,7 @@ const NOT_PRINTABLE = /[\p{C}\p{Zl}\p{Zp}]/u;
 export const DEFAULT_ESCAPED_LENGTH = 256;
 
 function hex(byte: number): string {
-  return `\\x${byte.toString(16).padStart(2, '0')}`;
+  return byte < 0x10 ? `\\x0${byte.toString(16)}` : `\\x${byte.toString(16)}`;
 }
 
 function escapeBytesOf(text: string): string {
@@ -18,42 +18,40 @@ function escapeBytesOf(text: string): string {
   return out;
 }
 
-/** Bytes of one UTF-8 sequence that begins with `lead`; 1 for what cannot begin one. */
-function sequenceLength(lead: number): number {
-  if (lead >= 0xf0 && lead <= 0xf4) return 4;
-  if (lead >= 0xe0 && lead < 0xf0) return 3;
-  if (lead >= 0xc2 && lead < 0xe0) return 2;
-  return 1;
+/** One character, or what stands for it. ASCII first: it is most of everything. */
+function escapeCharacter(character: string): string {
+  const code = character.codePointAt(0) ?? 0;
+  if (code === 0x5c) return '\\\\';
+  if (code < 0x20 || code === 0x7f) return hex(code);
+  if (code < 0x7f) return character;
+  return NOT_PRINTABLE.test(character) ? escapeBytesOf(character) : character;
 }
 
-/** The pieces of `bytes`: characters, and numbers for bytes that are not UTF-8. */
-function* piecesOfBytes(bytes: Uint8Array): Generator<string | number> {
-  const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
-  let at = 0;
-  while (at < bytes.length) {
-    const lead = bytes[at] ?? 0;
-    if (lead < 0x80) {
-      yield String.fromCharCode(lead);
-      at += 1;
-      continue;
-    }
-    const length = sequenceLength(lead);
-    let character: string | undefined;
-    if (length > 1 && at + length <= bytes.length) {
-      try {
-        character = decoder.decode(bytes.subarray(at, at + length));
-      } catch {
-        character = undefined;
-      }
-    }
-    if (character === undefined) {
-      yield lead;
-      at += 1;
-    } else {
-      yield character;
-      at += length;
-    }
+/** Least code point of a sequence of so many bytes: less is an overlong encoding. */
+const LEAST: readonly number[] = [0, 0, 0x80, 0x800, 0x10000];
+
+/**
+ * The character of UTF-8 at a place, empty if the byte there begins none (RFC 3629). By hand, since
+ * a decoder per text costs more than the text.
+ */
+function characterAt(
+  bytes: Uint8Array,
+  at: number,
+): { readonly text: string; readonly size: number } {
+  const lead = bytes[at] ?? 0;
+  if (lead < 0x80) return { text: String.fromCharCode(lead), size: 1 };
+  const size = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : 2;
+  const none = { text: '', size: 1 };
+  if (lead < 0xc0 || lead > 0xf4) return none;
+  let code = lead & (0x7f >> size);
+  for (let next = at + 1; next < at + size; next += 1) {
+    const byte = bytes[next] ?? 0;
+    if ((byte & 0xc0) !== 0x80) return none;
+    code = (code << 6) | (byte & 0x3f);
   }
+  const surrogate = code >= 0xd800 && code <= 0xdfff;
+  if (surrogate || code < (LEAST[size] ?? 0) || code > 0x10ffff) return none;
+  return { text: String.fromCodePoint(code), size };
 }
 
 /**
@@ -66,17 +64,20 @@ export function escapeText(
   maxLength: number = DEFAULT_ESCAPED_LENGTH,
 ): string {
   let out = '';
-  for (const piece of typeof input === 'string' ? input : piecesOfBytes(input)) {
-    let escaped: string;
-    if (typeof piece === 'number') escaped = hex(piece);
-    else if (piece === '\\') escaped = '\\\\';
-    else if (NOT_PRINTABLE.test(piece)) escaped = escapeBytesOf(piece);
-    else escaped = piece;
-    if (out.length + escaped.length > maxLength - 1) {
-      // One more piece fits only if it is the last; not knowing, keep room for the mark.
-      return `${out}…`;
-    }
-    out += escaped;
+  // Without knowing what follows, room is kept for the mark: false if `piece` does not fit.
+  const add = (piece: string): boolean => {
+    const fits = out.length + piece.length <= maxLength - 1;
+    out += fits ? piece : '…';
+    return fits;
+  };
+  if (typeof input === 'string') {
+    for (const character of input) if (!add(escapeCharacter(character))) break;
+    return out;
+  }
+  for (let at = 0; at < input.length;) {
+    const { text, size } = characterAt(input, at);
+    if (!add(text === '' ? hex(input[at] ?? 0) : escapeCharacter(text))) break;
+    at += size;
   }
   return out;
 }
