@@ -133,9 +133,8 @@ class LibnvmeFabrics implements Fabrics {
   }
 
   getDiscoveryLogSupport(device: string): Promise<DiscoveryLogSupport> {
-    return this.#readLog(device, `read what ${device} supports`, (read) =>
-      readDiscoveryLogSupport(read),
-    );
+    const doing = `read what ${device} supports`;
+    return this.#readLog(device, doing, (read) => readDiscoveryLogSupport(read, doing));
   }
 
   getDiscoveryLog(device: string, options: { readonly pleo: boolean }): Promise<RawDiscoveryLog> {

@@ -32,7 +32,7 @@ const ERRNO: ReadonlyMap<number, ErrnoMeaning> = new Map([
     retry('EIO', 'the controller refused the connection or failed during it (see the kernel log)'),
   ],
   [6, retry('ENXIO', 'the device is gone')],
-  [11, retry('EAGAIN', 'temporarily not possible')],
+  [11, retry('EAGAIN', 'the target accepts the connection but does not answer')],
   [12, retry('ENOMEM', 'out of memory')],
   [13, final('EACCES', 'permission denied')],
   [16, retry('EBUSY', 'the device is busy')],
@@ -53,13 +53,13 @@ const ERRNO: ReadonlyMap<number, ErrnoMeaning> = new Map([
   [103, retry('ECONNABORTED', 'the connection was aborted')],
   [104, retry('ECONNRESET', 'the connection was reset by the target')],
   [107, retry('ENOTCONN', 'the transport is not connected')],
-  [110, retry('ETIMEDOUT', 'timed out')],
+  [110, retry('ETIMEDOUT', 'no answer in time')],
   [111, retry('ECONNREFUSED', 'connection refused: nothing listens there')],
   [112, retry('EHOSTDOWN', 'the target host is down')],
   [113, retry('EHOSTUNREACH', 'no route to the target host')],
   [114, retry('EALREADY', 'the kernel already has this connection')],
   [121, retry('EREMOTEIO', 'the target failed')],
-  [126, final('ENOKEY', 'a key that the connection needs is missing')],
+  [126, final('ENOKEY', 'the target asks for authentication and the key for it is missing')],
   [129, final('EKEYREJECTED', 'authentication failed')],
 ]);
 
@@ -91,6 +91,13 @@ const CONNECT_OTHER: ReadonlyMap<number, ErrnoMeaning> = new Map([
   [1011, retry('CONNECT_FAILED', 'the new controller vanished at once')],
 ]);
 
+/** Words for errno values that mean something else when a controller was to carry out a command. */
+const COMMAND_WORDS: ReadonlyMap<number, string> = new Map([
+  [4, 'the connection broke before the controller answered'],
+  [11, 'the controller is not connected at the moment'],
+  [22, 'invalid argument'],
+]);
+
 /** The errno that a number of libnvme stands for; the number itself if it is an errno. */
 export function knownErrno(number: number): number | undefined {
   if (number > 0 && number < 1000) return number;
@@ -100,8 +107,13 @@ export function knownErrno(number: number): number | undefined {
 /**
  * @param doing what failed, e.g. `connect`: begins the message.
  * @param number an errno, or a number of libnvme.
+ * @param betterWords words that fit what was done, where there are any.
  */
-export function errnoError(doing: string, number: number): PortError {
+export function errnoError(
+  doing: string,
+  number: number,
+  betterWords?: ReadonlyMap<number, string>,
+): PortError {
   const errno = knownErrno(number);
   const meaning =
     errno === undefined
@@ -109,11 +121,16 @@ export function errnoError(doing: string, number: number): PortError {
       : (ERRNO.get(errno) ?? retry(`ERRNO_${errno}`, `error ${errno}`));
   const { code, errorClass, words } =
     meaning ?? retry('CONNECT_FAILED', `libnvme reports error ${number}`);
-  return new PortError(`${doing}: ${words} (${code})`, {
+  return new PortError(`${doing}: ${betterWords?.get(number) ?? words} (${code})`, {
     code,
     errorClass,
     ...(errno === undefined ? {} : { errno }),
   });
+}
+
+/** The errno of opening a controller or of a command that it did not answer. */
+export function commandError(doing: string, errno: number): PortError {
+  return errnoError(doing, errno, COMMAND_WORDS);
 }
 
 /** Errors of node:fs carry a code and a negative errno; anything else is unexpected. */

@@ -10,10 +10,11 @@
  * (RAE), and the last, which clears it, is the one that compares the counter: a change before it
  * shows in the counter, a change after it makes a new event. None is lost.
  */
+import { randomBytes } from 'node:crypto';
 import { ENTRY_SIZE } from '../nvme/discovery-log.ts';
 import { PortError } from '../ports/errors.ts';
 import type { DiscoveryLogSupport, RawDiscoveryLog } from '../ports/fabrics.ts';
-import { errnoError, statusError } from './errors.ts';
+import { commandError, statusError } from './errors.ts';
 import { getLogArgsLayout, writeMembers } from './layouts.ts';
 import type { Libc } from './libc.ts';
 import type { Libnvme } from './libnvme.ts';
@@ -46,6 +47,27 @@ export interface LogCommand {
 /** Carries out one command; rejects with a PortError. */
 export type LogReader = (command: LogCommand) => Promise<void>;
 
+/** Bytes at the end of each buffer by which a transfer that did not fill it is found out. */
+const CANARY_SIZE = 4;
+
+/**
+ * Carries out one command and makes sure that its data came. The kernel's NVMe/TCP host takes a
+ * transfer for complete when the controller says so, however few bytes it sent; the rest of the
+ * buffer is then what it was before, and zeros would read as entries that are gone.
+ */
+async function transfer(read: LogReader, doing: string, command: LogCommand): Promise<void> {
+  const tail = command.into.subarray(-CANARY_SIZE);
+  const canary = randomBytes(CANARY_SIZE);
+  tail.set(canary);
+  await read(command);
+  if (canary.equals(tail)) {
+    throw new PortError(`${doing}: the controller sent less than was asked for`, {
+      code: 'SHORT_TRANSFER',
+      errorClass: 'retry',
+    });
+  }
+}
+
 /** Header of the discovery log page: 1024 bytes, of which the first 18 say something. */
 const HEADER_SIZE = 1024;
 /** Generation counter, number of records, record format; rounded up to a multiple of 4. */
@@ -75,10 +97,15 @@ interface Header {
   readonly format: number;
 }
 
-async function readHeader(read: LogReader, lsp: number, rae: boolean): Promise<Header> {
-  // Filled, so that a transfer that moves nothing is not taken for an empty log.
-  const bytes = new Uint8Array(HEADER_READ).fill(0xff);
-  await read({ lid: LID_DISCOVERY, nsid: NSID_NONE, lsp, offset: 0, rae, into: bytes });
+async function readHeader(
+  read: LogReader,
+  doing: string,
+  lsp: number,
+  rae: boolean,
+): Promise<Header> {
+  const bytes = new Uint8Array(HEADER_READ);
+  const command = { lid: LID_DISCOVERY, nsid: NSID_NONE, lsp, offset: 0, rae, into: bytes };
+  await transfer(read, doing, command);
   const view = new DataView(bytes.buffer);
   return {
     generation: view.getBigUint64(0, true),
@@ -107,7 +134,8 @@ function refuseHeader(doing: string, { count, format }: Header): PortError | und
  * Reads the discovery log page whole.
  *
  * @param checkTime called before each command; throws when the time is up.
- * @throws PortError `LOG_TOO_LARGE`, `EPROTO`, `GENERATION_MOVED`, or of a failed command.
+ * @throws PortError `LOG_TOO_LARGE`, `EPROTO`, `GENERATION_MOVED`, `SHORT_TRANSFER`, or of a failed
+ *   command.
  */
 export async function readDiscoveryLog(
   read: LogReader,
@@ -116,7 +144,7 @@ export async function readDiscoveryLog(
   const { doing, checkTime } = options;
   const lsp = options.pleo ? LSP_PLEO : 0;
   checkTime();
-  let header = await readHeader(read, lsp, true);
+  let header = await readHeader(read, doing, lsp, true);
   for (let reading = 1; reading <= MAX_READINGS; reading += 1) {
     const refused = refuseHeader(doing, header);
     if (refused !== undefined) throw refused;
@@ -126,7 +154,7 @@ export async function readDiscoveryLog(
     for (let done = 0; done < count * ENTRY_SIZE; done += CHUNK_SIZE) {
       const into = new Uint8Array(Math.min(CHUNK_SIZE, count * ENTRY_SIZE - done));
       checkTime();
-      await read({
+      await transfer(read, doing, {
         lid: LID_DISCOVERY,
         nsid: NSID_NONE,
         lsp,
@@ -137,7 +165,7 @@ export async function readDiscoveryLog(
       chunks.push(into);
     }
     checkTime();
-    const after = await readHeader(read, lsp, false);
+    const after = await readHeader(read, doing, lsp, false);
     if (after.generation === header.generation && after.count === header.count) {
       return { generation: after.generation, entries: Buffer.concat(chunks), count };
     }
@@ -159,9 +187,19 @@ const PLEOS = 1 << 17;
 const ALLSUBES = 1 << 18;
 
 /** Asks what the controller can do with its discovery log (Supported Log Pages, LID 0). */
-export async function readDiscoveryLogSupport(read: LogReader): Promise<DiscoveryLogSupport> {
+export async function readDiscoveryLogSupport(
+  read: LogReader,
+  doing: string,
+): Promise<DiscoveryLogSupport> {
   const into = new Uint8Array(SUPPORTED_LOG_PAGES_SIZE);
-  await read({ lid: LID_SUPPORTED_LOG_PAGES, nsid: NSID_ALL, lsp: 0, offset: 0, rae: true, into });
+  await transfer(read, doing, {
+    lid: LID_SUPPORTED_LOG_PAGES,
+    nsid: NSID_ALL,
+    lsp: 0,
+    offset: 0,
+    rae: true,
+    into,
+  });
   const entry = new DataView(into.buffer).getUint32(LID_DISCOVERY * 4, true);
   const supported = (entry & LSUPP) !== 0;
   return {
@@ -189,7 +227,7 @@ export async function withLogReader<T>(
 ): Promise<T> {
   const opened = await callAsync(libnvme.open, device);
   const fd = opened.result;
-  if (fd < 0) throw errnoError(doing, opened.errno);
+  if (fd < 0) throw commandError(doing, opened.errno);
   const layout = getLogArgsLayout(libnvme.abi);
   try {
     return await operation(async ({ into, lid, nsid, lsp, offset, rae }) => {
@@ -214,7 +252,7 @@ export async function withLogReader<T>(
       const { result, errno } = await callAsync(libnvme.getLog, args);
       keepAlive(into);
       if (result > 0) throw statusError(doing, result);
-      if (result < 0) throw errnoError(doing, errno);
+      if (result < 0) throw commandError(doing, errno);
     });
   } finally {
     await callAsync(libc.close, fd);

@@ -1,6 +1,6 @@
 import { PortError } from '../ports/errors.ts';
 import type { NativeApi } from './connect.ts';
-import { errnoError, statusError } from './errors.ts';
+import { commandError, statusError } from './errors.ts';
 import { withRoot } from './log-root.ts';
 import { callAsync, lastErrno } from './native.ts';
 
@@ -33,15 +33,15 @@ export function registerHost(
   return withRoot(api, doing, async (root) => {
     // The tree owns a controller that was scanned.
     const scanned = await callAsync(libnvme.scanCtrl, root.pointer, device);
-    if (scanned.result === null) throw errnoError(doing, scanned.errno);
+    if (scanned.result === null) throw commandError(doing, scanned.errno);
     if (symname !== undefined && symname !== '' && setSymbolicName !== undefined) {
       const subsystem = libnvme.ctrlSubsystem(scanned.result);
       const host = subsystem === null ? null : libnvme.subsystemHost(subsystem);
-      if (host === null) throw errnoError(doing, lastErrno());
+      if (host === null) throw commandError(doing, lastErrno());
       setSymbolicName(host, symname);
     }
     const { result, errno } = await callAsync(register, scanned.result, TASK_REGISTER, null);
     if (result > 0) throw statusError(doing, result);
-    if (result < 0) throw errnoError(doing, errno);
+    if (result < 0) throw commandError(doing, errno);
   });
 }

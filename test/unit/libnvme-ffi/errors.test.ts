@@ -1,5 +1,11 @@
 import { describe, expect, test } from 'vitest';
-import { errnoError, fsError, knownErrno, statusError } from '../../../src/libnvme-ffi/errors.ts';
+import {
+  commandError,
+  errnoError,
+  fsError,
+  knownErrno,
+  statusError,
+} from '../../../src/libnvme-ffi/errors.ts';
 import { errnoInMessages } from '../../../src/libnvme-ffi/log-root.ts';
 import { constants } from 'node:os';
 
@@ -43,6 +49,15 @@ describe('errno', () => {
       errorClass: 'retry',
       errno: 61,
     });
+  });
+
+  test('words fit what was done', () => {
+    const { EAGAIN, EINTR } = constants.errno;
+    expect(errnoError('connect', EAGAIN).message).toMatch(/does not answer/);
+    expect(commandError('read', EAGAIN)).toMatchObject({ code: 'EAGAIN', errorClass: 'retry' });
+    expect(commandError('read', EAGAIN).message).toMatch(/not connected/);
+    expect(commandError('read', EINTR).message).toMatch(/connection broke/);
+    expect(commandError('read', constants.errno.ENOENT).message).toMatch(/does not exist/);
   });
 
   test('a rejected or missing key is final', () => {

@@ -152,10 +152,25 @@ describe('the discovery log page', () => {
     expect(source.commands).toHaveLength(1);
   });
 
-  test('is not taken for empty when a transfer moves no data', async () => {
-    const nothing: LogReader = () => Promise.resolve();
+  test.each([
+    ['the header', 1, 0],
+    ['the header, after its generation counter', 1, 8],
+    ['entries', 2, 0],
+    ['entries, after the first', 3, 1024],
+    ['the header at the end', 4, 8],
+  ])('is refused when the controller sends too little of %s', async (_, at, sent) => {
+    const source = new LogSource(6);
+    const short: LogReader = async (command) => {
+      const before = Uint8Array.from(command.into);
+      await source.read(command);
+      if (source.commands.length === at) command.into.set(before.subarray(sent), sent);
+    };
     const options = { doing: 'read', pleo: false, checkTime: (): void => undefined };
-    await expect(readDiscoveryLog(nothing, options)).rejects.toBeInstanceOf(PortError);
+    await expect(readDiscoveryLog(short, options)).rejects.toMatchObject({
+      code: 'SHORT_TRANSFER',
+      errorClass: 'retry',
+    });
+    expect(source.commands).toHaveLength(at);
   });
 
   test('stops at the first command that fails', async () => {
@@ -189,8 +204,14 @@ describe('what the controller supports', () => {
       into.fill(0xff);
       new DataView(into.buffer).setUint32(0x70 * 4, entry, true);
       return Promise.resolve();
-    });
+    }, 'read');
   }
+
+  test('is unknown when the controller sends nothing', async () => {
+    await expect(readDiscoveryLogSupport(() => Promise.resolve(), 'read')).rejects.toMatchObject({
+      code: 'SHORT_TRANSFER',
+    });
+  });
 
   test.each([
     [0x0000_0000, { supported: false, extdlpe: false, pleo: false, allsube: false }],
