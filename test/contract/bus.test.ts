@@ -1,200 +1,16 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import stacXml from '../../dbus/org.nvmexpress.stac.xml';
-import { BusError } from '../../src/ports/bus.ts';
-import type { BusSignal, ExportedObject } from '../../src/ports/bus.ts';
-import type { Clock } from '../../src/ports/host.ts';
+import type { BusSignal } from '../../src/ports/bus.ts';
 import { parseContract } from '../../src/platform/dbus/contract.ts';
-import { createSystemBus } from '../../src/platform/dbus/system-bus.ts';
-import type { SystemBus } from '../../src/platform/dbus/system-bus.ts';
 import { BusVariant } from '../../src/platform/dbus/values.ts';
-import { FakeBusDaemon } from '../fakes/fake-bus.ts';
-import type { FakeBus } from '../fakes/fake-bus.ts';
-import { startPrivateBus, whyNoPrivateBus } from './private-bus.ts';
-import type { PrivateBus } from './private-bus.ts';
+import { ECHO, PATH, PREFIX, PROPERTIES, ask, errorOf, sides, until, useSide } from './bus-kit.ts';
 
-const NAME = 'org.example.echo';
-const PATH = '/org/example/echo';
-const ECHO = 'org.example.echo';
-const PROPERTIES = 'org.freedesktop.DBus.Properties';
-const PREFIX = 'org.freedesktop.DBus.Error';
-
-const echoXml = `<node><interface name="org.example.echo">
-  <method name="join"><arg direction="in" type="s" name="a"/><arg direction="in" type="b" name="b"/>
-    <arg direction="out" type="s" name="joined"/></method>
-  <method name="values"><arg direction="in" type="aa{ss}" name="list"/>
-    <arg direction="in" type="u" name="number"/><arg direction="in" type="t" name="big"/>
-    <arg direction="in" type="as" name="words"/><arg direction="in" type="aay" name="bytes"/>
-    <arg direction="in" type="v" name="any"/><arg direction="in" type="(si)" name="pair"/>
-    <arg direction="out" type="aa{ss}" name="list"/><arg direction="out" type="u" name="number"/>
-    <arg direction="out" type="t" name="big"/><arg direction="out" type="as" name="words"/>
-    <arg direction="out" type="aay" name="bytes"/><arg direction="out" type="(si)" name="pair"/>
-    </method>
-  <method name="any"><arg direction="in" type="v" name="any"/>
-    <arg direction="out" type="s" name="json"/></method>
-  <method name="fail"/>
-  <method name="refuse"/>
-  <method name="never"/>
-  <method name="wrong"><arg direction="out" type="s" name="text"/></method>
-  <method name="long"><arg direction="in" type="u" name="length"/>
-    <arg direction="out" type="s" name="text"/></method>
-  <signal name="said"><arg type="s" name="text"/></signal>
-  <property name="level" type="u" access="readwrite"/>
-  <property name="name" type="s" access="read"/>
-</interface></node>`;
-
-function echo(): ExportedObject {
-  let level = 1;
-  return {
-    path: PATH,
-    introspectionXml: echoXml,
-    methods: {
-      'org.example.echo.join': (a: string, b: boolean) => [`${a}-${String(b)}`],
-      'org.example.echo.values': (...args: never[]) => [...args.slice(0, 5), args[6]],
-      'org.example.echo.any': (value: unknown) => [JSON.stringify(value)],
-      'org.example.echo.fail': () => {
-        throw new Error('it broke');
-      },
-      'org.example.echo.refuse': () => Promise.reject(new BusError('org.example.Error.No', 'no')),
-      'org.example.echo.never': () => new Promise<never>(() => undefined),
-      'org.example.echo.wrong': () => [42],
-      'org.example.echo.long': (length: number) => ['x'.repeat(length)],
-    },
-    properties: {
-      'org.example.echo.level': {
-        get: () => level,
-        set: (value: number) => {
-          if (value > 9) throw new BusError('org.example.Error.TooMuch', 'too much');
-          level = value;
-        },
-      },
-      'org.example.echo.name': { get: () => `level ${level}` },
-    },
-  };
-}
-
-const realClock: Clock = {
-  now: () => performance.now(),
-  wallTime: () => new Date(),
-  setTimer: (ms, callback) => {
-    const timer = setTimeout(callback, ms);
-    return { dispose: () => clearTimeout(timer) };
-  },
-};
-
-interface Side {
-  connect(): Promise<SystemBus>;
-  /** Breaks every connection. */
-  breakDown(): Promise<void>;
-  end(): Promise<void>;
-}
-
-async function realSide(): Promise<Side> {
-  const daemon: PrivateBus = await startPrivateBus();
-  return {
-    connect: () => createSystemBus({ address: daemon.address, timeoutMs: 5000 }),
-    breakDown: () => daemon.stop(),
-    end: () => daemon.stop(),
-  };
-}
-
-function fakeSide(): Promise<Side> {
-  const daemon = new FakeBusDaemon(realClock);
-  const connections: FakeBus[] = [];
-  return Promise.resolve({
-    connect: () => {
-      const bus = daemon.connect();
-      connections.push(bus);
-      return Promise.resolve(bus);
-    },
-    breakDown: () => {
-      for (const bus of connections) bus.fail('the bus crashed');
-      return Promise.resolve();
-    },
-    end: () => Promise.resolve(),
-  });
-}
-
-const missing = whyNoPrivateBus();
-const sides = [
-  { title: 'the fake bus', open: fakeSide, skip: false },
-  {
-    title: missing === undefined ? 'a real bus' : `a real bus (skipped: ${missing})`,
-    open: realSide,
-    skip: missing !== undefined,
-  },
-];
-
-describe.each(sides)('$title', ({ open, skip }) => {
+describe.each(sides)('calls and properties on $title', ({ open, skip }) => {
   if (skip) {
     it.skip('keeps the contract', () => undefined);
     return;
   }
-  let side: Side;
-  const buses: SystemBus[] = [];
-
-  beforeAll(async () => {
-    side = await open();
-  });
-  afterEach(() => {
-    for (const bus of buses.splice(0)) bus.close();
-  });
-  afterAll(() => side.end());
-
-  async function connect(): Promise<SystemBus> {
-    const bus = await side.connect();
-    buses.push(bus);
-    return bus;
-  }
-
-  async function serve(): Promise<{ service: SystemBus; client: SystemBus }> {
-    const [service, client] = [await connect(), await connect()];
-    service.export(echo());
-    return { service, client };
-  }
-
-  function ask(
-    client: SystemBus,
-    service: SystemBus,
-    member: string,
-    inSignature = '',
-    args: readonly unknown[] = [],
-    extra: { interfaceName?: string; path?: string; timeoutMs?: number } = {},
-  ): Promise<readonly unknown[]> {
-    return client.call({
-      destination: service.uniqueName,
-      path: PATH,
-      interfaceName: ECHO,
-      timeoutMs: 5000,
-      member,
-      inSignature,
-      args,
-      ...extra,
-    });
-  }
-
-  /** Waits for something that a message brings; every round is a round trip through the bus. */
-  async function until(bus: SystemBus, condition: () => boolean): Promise<void> {
-    for (let round = 0; round < 200 && !condition(); round += 1) {
-      await bus
-        .call({
-          destination: 'org.freedesktop.DBus',
-          path: '/org/freedesktop/DBus',
-          interfaceName: 'org.freedesktop.DBus',
-          member: 'NameHasOwner',
-          inSignature: 's',
-          args: [NAME],
-          timeoutMs: 5000,
-        })
-        .catch(() => undefined);
-    }
-    expect(condition()).toBe(true);
-  }
-
-  const errorOf = (call: Promise<unknown>): Promise<string> =>
-    call.then(
-      () => 'no error',
-      (error: unknown) => (error instanceof BusError ? error.errorName : String(error)),
-    );
+  const { connect, serve } = useSide(open);
 
   it('calls an exported method with its arguments', async () => {
     const { service, client } = await serve();
@@ -360,68 +176,6 @@ describe.each(sides)('$title', ({ open, skip }) => {
     expect(await ask(client, service, 'Ping', '', [], peer)).toEqual([]);
   });
 
-  it('brings the signals of the owner of a name to who subscribed, and no other', async () => {
-    const { service, client } = await serve();
-    const impostor = await connect();
-    impostor.export(echo());
-    await service.requestName(NAME);
-    const heard: unknown[] = [];
-    await client.subscribe({ sender: NAME, interfaceName: ECHO }, (signal) => {
-      heard.push(signal.path, signal.member, ...signal.args);
-    });
-    await client.subscribe({ sender: impostor.uniqueName, interfaceName: PROPERTIES }, () => {
-      throw new Error('a listener that throws');
-    });
-    impostor.emitSignal(PATH, ECHO, 'said', ['from the impostor']);
-    service.emitSignal(PATH, ECHO, 'said', ['hello']);
-    await until(client, () => heard.length > 0);
-    expect(heard).toEqual([PATH, 'said', 'hello']);
-  });
-
-  it('tells the owner of a name at once and at each change', async () => {
-    const [service, client] = [await connect(), await connect()];
-    const owners: (string | undefined)[] = [];
-    await client.watchName(NAME, (owner) => void owners.push(owner));
-    expect(owners).toEqual([undefined]);
-    await service.requestName(NAME);
-    await until(client, () => owners.length === 2);
-    const late: (string | undefined)[] = [];
-    await client.watchName(NAME, (owner) => void late.push(owner));
-    expect(late).toEqual([service.uniqueName]);
-    service.close();
-    await until(client, () => owners.length === 3);
-    expect(owners).toEqual([undefined, service.uniqueName, undefined]);
-  });
-
-  it('refuses a name that another process has', async () => {
-    const [first, second] = [await connect(), await connect()];
-    await first.requestName(NAME);
-    await first.requestName(NAME);
-    expect(await errorOf(second.requestName(NAME))).toBe(`${PREFIX}.AddressInUse`);
-    expect(await errorOf(second.requestName('no name'))).toBe(`${PREFIX}.InvalidArgs`);
-  });
-
-  it('ends a call when the callee leaves the bus', async () => {
-    const { service, client } = await serve();
-    const call = errorOf(ask(client, service, 'never'));
-    await ask(client, service, 'join', 'sb', ['', true]);
-    service.close();
-    expect(await call).toBe(`${PREFIX}.NoReply`);
-  });
-
-  it('refuses calls after close and does not report it as a loss', async () => {
-    const { service, client } = await serve();
-    let lost = 0;
-    client.onLost(() => (lost += 1));
-    const call = errorOf(ask(client, service, 'never'));
-    client.close();
-    expect(await call).toBe(`${PREFIX}.Disconnected`);
-    expect(await errorOf(ask(client, service, 'join', 'sb', ['', true]))).toBe(
-      `${PREFIX}.Disconnected`,
-    );
-    expect(lost).toBe(0);
-  });
-
   it('serves the contract of stacd exactly', async () => {
     const [service, client] = [await connect(), await connect()];
     service.export({
@@ -449,21 +203,5 @@ describe.each(sides)('$title', ({ open, skip }) => {
       'org.freedesktop.DBus.Peer',
       'org.freedesktop.DBus.Properties',
     ]);
-  });
-
-  // Last: nothing works after it.
-  it('tells once that the bus is lost, and ends what waits for it', async () => {
-    const { service, client } = await serve();
-    const reasons: string[] = [];
-    client.onLost((why) => void reasons.push(why));
-    const call = errorOf(ask(client, service, 'never'));
-    await ask(client, service, 'join', 'sb', ['', true]);
-    await side.breakDown();
-    expect([`${PREFIX}.Disconnected`, `${PREFIX}.NoReply`]).toContain(await call);
-    await new Promise((resolve) => setImmediate(resolve));
-    expect(reasons).toHaveLength(1);
-    expect(() => client.emitSignal(PATH, ECHO, 'said', ['x'])).toThrow(/no signal/);
-    service.emitSignal(PATH, ECHO, 'said', ['dropped']);
-    expect(await errorOf(ask(client, service, 'never'))).toBe(`${PREFIX}.Disconnected`);
   });
 });

@@ -43,7 +43,11 @@ interface Frame {
   readonly header: Buffer;
   readonly fieldsLength: number;
   readonly bodyLength: number;
-  readonly readUint32: (bytes: Buffer, at: number) => number;
+  readonly littleEndian: boolean;
+}
+
+function readUint32(littleEndian: boolean, bytes: Buffer, at: number): number {
+  return littleEndian ? bytes.readUInt32LE(at) : bytes.readUInt32BE(at);
 }
 
 function frameOf(header: Buffer): Frame {
@@ -51,15 +55,13 @@ function frameOf(header: Buffer): Frame {
   if (header.length !== HEADER_LENGTH || (endian !== LITTLE_ENDIAN && endian !== BIG_ENDIAN)) {
     throw new Error('the bus sent something that is not a message');
   }
-  const little = endian === LITTLE_ENDIAN;
-  const readUint32 = (bytes: Buffer, at: number): number =>
-    little ? bytes.readUInt32LE(at) : bytes.readUInt32BE(at);
-  const bodyLength = readUint32(header, 4);
-  const fieldsLength = readUint32(header, 12);
+  const littleEndian = endian === LITTLE_ENDIAN;
+  const bodyLength = readUint32(littleEndian, header, 4);
+  const fieldsLength = readUint32(littleEndian, header, 12);
   if (fieldsLength > MAX_FIELDS || bodyLength > MAX_MESSAGE) {
     throw new Error('the bus sent a message beyond the limits of D-Bus');
   }
-  return { header, fieldsLength, bodyLength, readUint32 };
+  return { header, fieldsLength, bodyLength, littleEndian };
 }
 
 /** The index after a header field's value of one of the types that known fields have. */
@@ -72,7 +74,7 @@ function afterValue(frame: Frame, bytes: Buffer, type: string, at: number): numb
       return aligned + 4;
     case 's':
     case 'o':
-      return aligned + 4 + frame.readUint32(bytes, aligned) + 1;
+      return aligned + 4 + readUint32(frame.littleEndian, bytes, aligned) + 1;
     default:
       return undefined;
   }
@@ -96,9 +98,18 @@ function hideSignature(frame: Frame, bytes: Buffer): boolean {
   return true;
 }
 
-/** Drops the message: its fields become empty variants of field 0. */
+/** A field of type `s` before its text: code, length and text of the signature, length, and a NUL. */
+const STRING_FIELD_OVERHEAD = 9;
+
+/** Drops the message: one string that nobody looks at takes the place of all its fields. */
 function drop(frame: Frame, bytes: Buffer): void {
+  const length = frame.fieldsLength - STRING_FIELD_OVERHEAD;
+  if (length < 0) throw new Error('the bus sent a signal or call without fields');
   bytes.fill(0, 0, frame.fieldsLength);
+  bytes.writeUInt8(NO_FIELD, 0);
+  bytes.write('\u0001s\0', 1, 'latin1');
+  if (frame.littleEndian) bytes.writeUInt32LE(length, 4);
+  else bytes.writeUInt32BE(length, 4);
   frame.header.writeUInt8(UNKNOWN_TYPE, 1);
 }
 
