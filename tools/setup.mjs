@@ -30,6 +30,7 @@ export class SetupError extends Error {}
  */
 const requirements = [
   { debian: 'qemu-system-x86', files: ['qemu-system-x86_64'] },
+  { debian: 'qemu-utils', files: ['qemu-img'] },
   { debian: 'mmdebstrap', files: ['mmdebstrap'] },
   { debian: 'e2fsprogs', files: ['mke2fs'] },
   { debian: 'util-linux', files: ['setpriv'] },

@@ -6,7 +6,7 @@
 /** Directories, attributes and links under nvmet/ and nullb/. */
 export interface ConfigfsState {
   readonly directories: ReadonlySet<string>;
-  /** Path → value, without the newline at its end. */
+  /** Path → value, without the spaces (a serial number is filled up with them) at its end. */
   readonly attributes: ReadonlyMap<string, string>;
   readonly links: ReadonlySet<string>;
 }
@@ -44,7 +44,7 @@ export function parseState(output: string): ConfigfsState {
   const values = new Map<string, string>();
   for (const line of output.split('\n')) {
     const [path = '', value] = line.split('\0');
-    if (value !== undefined) values.set(path, value);
+    if (value !== undefined) values.set(path, value.trimEnd());
     else if (line.startsWith('d ')) directories.add(line.slice(2));
     else if (line.startsWith('l ')) links.add(line.slice(2));
   }

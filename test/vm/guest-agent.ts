@@ -33,9 +33,13 @@ interface Status {
   readonly 'err-truncated'?: boolean;
 }
 
-/** First and longest pause between two questions about a running command, in ms. */
+/** The first pause between two questions about a running command, in ms. */
 const firstPoll = 4;
-const longestPoll = 60;
+
+/** The longest such pause for a command that runs for `ms`: a question costs the machine time. */
+function longestPoll(ms: number): number {
+  return Math.min(500, Math.max(50, ms / 20));
+}
 
 /** How much of a file goes into one request: the machine's other requests wait that long. */
 const chunkBytes = 1 << 20;
@@ -52,7 +56,7 @@ export class GuestAgent {
    * booted is answered when the agent starts, so nothing has to be repeated.
    */
   static async open(path: string): Promise<GuestAgent> {
-    const lines = await JsonLines.open(path, () => undefined);
+    const lines = await JsonLines.open(path);
     await lines.request('guest-sync', { id: process.pid });
     return new GuestAgent(lines);
   }
@@ -132,8 +136,9 @@ export class GuestAgent {
   }
 
   async #poll(pid: number, deadline: number): Promise<Status> {
-    for (let pause = firstPoll; ; pause = Math.min(pause * 1.5, longestPoll)) {
-      await sleep(pause);
+    const started = performance.now();
+    for (let pause = firstPoll; ; pause *= 1.5) {
+      await sleep(Math.min(pause, longestPoll(performance.now() - started)));
       const status = (await this.#lines.request('guest-exec-status', { pid })) as Status;
       if (status.exited || performance.now() > deadline) return status;
     }

@@ -97,13 +97,13 @@ export async function ensureImage(options: ImageOptions = {}): Promise<Image> {
     kernel: join(directory, 'vmlinuz'),
     initrd: join(directory, 'initrd'),
   };
-  if (!existsSync(directory)) {
+  if (!isComplete(image)) {
     mkdirSync(cache, { recursive: true });
     const release = await lock(`image ${cache}`, () =>
       log('waiting for another process that builds an image'),
     );
     try {
-      if (!existsSync(directory)) await build(image, include, cache, log);
+      if (!isComplete(image)) await build(image, include, cache, log);
     } finally {
       await release();
     }
@@ -174,12 +174,17 @@ async function build(
         execFileSync('cp', copy);
       }
     }
+    removeTree(image.directory); // if files are missing in it
     renameSync(result, image.directory);
   } finally {
     clean();
   }
   pruneImages(cache, image.suite);
   log(`built the ${image.suite} image in ${Math.round((Date.now() - started) / 1000)} s`);
+}
+
+function isComplete({ disk, kernel, initrd }: Image): boolean {
+  return [disk, kernel, initrd].every((path) => existsSync(path));
 }
 
 /** Assignments for a shell script: `{hostNqn: 'x'}` is `HOST_NQN='x'`. */

@@ -21,27 +21,29 @@ type Message = Readonly<Record<string, unknown>>;
 export class JsonLines {
   readonly #socket: Socket;
   readonly #waiting: Waiting[] = [];
-  readonly #onOther: (message: Message) => void;
   #chunks: string[] = [];
   #closed = false;
 
-  private constructor(socket: Socket, onOther: (message: Message) => void) {
+  private constructor(socket: Socket) {
     this.#socket = socket;
-    this.#onOther = onOther;
     const decoder = new StringDecoder('utf8');
     socket.on('data', (data) => this.#receive(decoder.write(data)));
     socket.on('error', () => undefined); // 'close' follows
     socket.on('close', () => this.close());
   }
 
-  /** Connects to the socket at `path`; `onOther` takes messages that are not replies. */
-  static async open(path: string, onOther: (message: Message) => void): Promise<JsonLines> {
+  /**
+   * Connects to the socket at `path`. Throws `died` if nobody listens.
+   */
+  static async open(path: string): Promise<JsonLines> {
     const socket = connect(path);
     await new Promise<void>((resolve, reject) => {
       socket.once('connect', resolve);
-      socket.once('error', reject);
+      socket.once('error', (error) => {
+        reject(new VmError('died', `the machine ended: ${error.message}`, { cause: error }));
+      });
     });
-    return new JsonLines(socket, onOther);
+    return new JsonLines(socket);
   }
 
   /** Resolves to the reply's `return`; fails with `refused` or `died`. */
@@ -74,10 +76,8 @@ export class JsonLines {
 
   #dispatch(line: string): void {
     const message = JSON.parse(line) as Message;
-    if (!('return' in message) && !('error' in message)) {
-      this.#onOther(message);
-      return;
-    }
+    // A greeting or an event.
+    if (!('return' in message) && !('error' in message)) return;
     const waiting = this.#waiting.shift();
     if (waiting === undefined) return;
     if ('return' in message) {

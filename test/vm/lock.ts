@@ -11,7 +11,7 @@ type OnWait = () => void;
 
 /** Takes the lock called `name`, waits while another process has it. Call the result to release. */
 export async function lock(name: string, onWait: OnWait): Promise<() => Promise<void>> {
-  const address = `\0nvme-stas-node-${createHash('sha256').update(name).digest('hex')}`;
+  const address = addressOf(name);
   let waiting = false;
   for (;;) {
     const held = await tryListen(address);
@@ -20,6 +20,15 @@ export async function lock(name: string, onWait: OnWait): Promise<() => Promise<
     waiting = true;
     await untilClosed(address);
   }
+}
+
+/** Takes the lock called `name`, or gives undefined when another process has it. */
+export function tryLock(name: string): Promise<(() => Promise<void>) | undefined> {
+  return tryListen(addressOf(name));
+}
+
+function addressOf(name: string): string {
+  return `\0nvme-stas-node-${createHash('sha256').update(name).digest('hex')}`;
 }
 
 async function tryListen(address: string): Promise<(() => Promise<void>) | undefined> {

@@ -1,32 +1,16 @@
 /**
  * A virtual machine of Debian with its own kernel, systemd, D-Bus, Avahi and NVMe target: no KVM, no
  * network, no trace on the host after its end.
- *
- * Invariants:
- * - the image is never written to: each machine has an overlay without a name;
- * - QEMU does not outlive the thread that started it (the kernel sees to it), nor `stop()`;
- * - everything of a machine is in one temporary directory, named by the process that owns it.
- *
- * Measured (two emulated processors on a two-core host): see README.md beside this file.
+ * Measured times: README.md beside this file.
  */
-import { spawn } from 'node:child_process';
-import {
-  copyFileSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-} from 'node:fs';
-import { tmpdir } from 'node:os';
-import { basename, join } from 'node:path';
+import { randomBytes } from 'node:crypto';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { cacheDirectory } from './cache.ts';
-import { undoAtExit } from './cleanup.ts';
 import { VmError } from './errors.ts';
 import { describe, type ExecOptions, type ExecResult, GuestAgent } from './guest-agent.ts';
 import { ensureImage, type Image, type Suite } from './image.ts';
+import { type Hardware, Qemu } from './qemu.ts';
+import { dropState, findState, resumeState, saveState, stateDirectory } from './saved-state.ts';
 
 export interface MachineOptions {
   /** Default: trixie. */
@@ -37,6 +21,11 @@ export interface MachineOptions {
   readonly memoryMiB?: number;
   /** Files with ACPI tables that the firmware hands to the kernel (an NBFT, for example). */
   readonly acpiTables?: readonly string[];
+  /**
+   * Whether to boot even if there is a saved state, as a test of the boot itself wants. A machine
+   * with ACPI tables or kernel arguments always boots.
+   */
+  readonly boot?: boolean;
   /** More of the kernel's command line. */
   readonly kernelArguments?: readonly string[];
   /** How long one try to boot may take; default 180 s, as the host may be busy. */
@@ -79,25 +68,91 @@ export interface WaitOptions {
 /** How often a machine that dies or hangs before it has booted is started anew. */
 const bootTries = 3;
 
-/** How many consoles of failed machines are kept. */
-const keptConsoles = 20;
+/** How long a saved machine may take to answer. */
+const resumeTimeoutMs = 60_000;
 
-/** Boots a machine and waits until systemd has started everything. Builds the image if need be. */
+/**
+ * Starts a machine in which systemd has started everything. Builds the image if there is none,
+ * boots, and keeps the booted machine's state; later starts go on from there.
+ */
 export async function startMachine(options: MachineOptions = {}): Promise<Machine> {
   const log = options.log ?? (() => undefined);
   const image = await ensureImage({ suite: options.suite ?? 'trixie', log });
-  removeLeftovers();
+  const hardware: Hardware = {
+    cpus: options.cpus ?? 2,
+    memoryMiB: options.memoryMiB ?? 2048,
+    acpiTables: options.acpiTables ?? [],
+    kernelArguments: options.kernelArguments ?? [],
+  };
+  const special = hardware.acpiTables.length + hardware.kernelArguments.length > 0;
+  if (options.boot === true || special) return boot(image, hardware, options);
+  const state = stateDirectory(image, hardware);
+  const resumed = await resume(image, hardware, state, log);
+  if (resumed !== undefined) return resumed;
+  const machine = await boot(image, hardware, options);
+  try {
+    await machine.save(state);
+  } catch (error) {
+    await machine.stop();
+    throw error;
+  }
+  return machine;
+}
+
+async function resume(
+  image: Image,
+  hardware: Hardware,
+  directory: string,
+  log: (line: string) => void,
+): Promise<RunningMachine | undefined> {
+  const saved = findState(directory);
+  if (saved === undefined) return undefined;
+  const started = performance.now();
+  const qemu = new Qemu(image, hardware, saved);
+  const work = async (): Promise<GuestAgent> => {
+    await resumeState(qemu);
+    const agent = await GuestAgent.open(await qemu.socket('agent'));
+    // The clock stood still, and two machines of one state would draw the same random numbers.
+    const now = (Date.now() / 1000).toFixed(3);
+    await agent.exec(`date --set=@${now}; cat >/dev/urandom`, { stdin: randomBytes(64) });
+    return agent;
+  };
+  try {
+    const agent = await qemu.unlessItDies(work(), resumeTimeoutMs);
+    log(`the machine goes on from its saved state, after ${secondsSince(started)} s`);
+    return new RunningMachine(image, qemu, agent);
+  } catch (error) {
+    const console = qemu.keepConsole();
+    await qemu.kill();
+    if (!(error instanceof VmError) || error.code === 'missing-program') throw error;
+    log(`the saved machine does not go on (${error.message}; its console: ${console}): booting`);
+    dropState(directory);
+    return undefined;
+  }
+}
+
+async function boot(
+  image: Image,
+  hardware: Hardware,
+  { log = () => undefined, bootTimeoutMs = 180_000 }: MachineOptions,
+): Promise<RunningMachine> {
   for (let attempt = 1; ; attempt++) {
-    const qemu = new Qemu(image, options);
+    const started = performance.now();
+    const qemu = new Qemu(image, hardware);
+    const work = async (): Promise<GuestAgent> => {
+      const agent = await GuestAgent.open(await qemu.socket('agent'));
+      // `degraded` is a state that a test may want to look into, not a failure to boot.
+      const booted = 'systemctl is-system-running --wait; udevadm settle';
+      await agent.exec(booted, { timeoutMs: bootTimeoutMs });
+      return agent;
+    };
     try {
-      const started = performance.now();
-      const agent = await qemu.boot(options.bootTimeoutMs ?? 180_000);
-      log(`the machine has booted in ${((performance.now() - started) / 1000).toFixed(1)} s`);
+      const agent = await qemu.unlessItDies(work(), bootTimeoutMs);
+      log(`the machine has booted in ${secondsSince(started)} s`);
       return new RunningMachine(image, qemu, agent);
     } catch (error) {
       const console = qemu.keepConsole();
-      qemu.kill();
-      await qemu.ended;
+      await qemu.kill();
       if (!(error instanceof VmError) || error.code === 'missing-program') throw error;
       const what = `the machine did not boot (${error.message}; its console: ${console})`;
       if (attempt === bootTries) throw new VmError('boot-failed', what, { cause: error });
@@ -107,126 +162,8 @@ export async function startMachine(options: MachineOptions = {}): Promise<Machin
   }
 }
 
-/** The process, its sockets and its directory. */
-class Qemu {
-  readonly directory: string;
-  readonly #forget: () => void;
-  /** Resolves, to the reason, when QEMU has ended. */
-  readonly ended: Promise<string>;
-
-  constructor(image: Image, options: MachineOptions) {
-    this.directory = mkdtempSync(join(tmpdir(), `nvme-stas-vm-${process.pid}-`));
-    const child = spawn('setpriv', ['--pdeathsig=KILL', '--', ...this.#command(image, options)], {
-      // Ctrl-C is for us: we end it, with all else.
-      detached: true,
-      stdio: ['ignore', 'ignore', 'pipe'],
-    });
-    let errors = '';
-    child.stderr.setEncoding('utf8').on('data', (text: string) => (errors += text));
-    this.ended = new Promise((resolve) => {
-      child.on('error', (error) => resolve(error.message));
-      child.on('close', (code, signal) => {
-        const status = signal === null ? `QEMU exited with ${code ?? -1}` : `QEMU got ${signal}`;
-        resolve(errors.trim() === '' ? status : `${status}: ${errors.trim()}`);
-      });
-    });
-    this.#forget = undoAtExit(() => {
-      child.kill('SIGKILL');
-      rmSync(this.directory, { recursive: true, force: true });
-    });
-  }
-
-  /** Waits until the guest agent answers and systemd is done. Throws `died` or `timeout`. */
-  async boot(timeoutMs: number): Promise<GuestAgent> {
-    const boot = this.#connect();
-    boot.catch(() => undefined); // when the machine dies first
-    const died = this.ended.then((why) => {
-      const code = /ENOENT|failed to execute/.test(why) ? 'missing-program' : 'died';
-      const hint = code === 'died' ? '' : ' (run `node tools/setup.mjs`)';
-      throw new VmError(code, `${why}${hint}`);
-    });
-    const timeout = new AbortController();
-    const late = sleep(timeoutMs, undefined, { signal: timeout.signal }).then(() => {
-      throw new VmError('timeout', `no answer after ${timeoutMs / 1000} s`);
-    });
-    late.catch(() => undefined);
-    try {
-      return await Promise.race([boot, died, late]);
-    } finally {
-      timeout.abort();
-    }
-  }
-
-  async #connect(): Promise<GuestAgent> {
-    const socket = join(this.directory, 'agent');
-    while (!existsSync(socket)) await sleep(20);
-    const agent = await GuestAgent.open(socket);
-    // `degraded` is a state that a test may want to look into, not a failure to boot.
-    await agent.exec('systemctl is-system-running --wait', { timeoutMs: 120_000 });
-    return agent;
-  }
-
-  console(): string {
-    try {
-      return readFileSync(join(this.directory, 'console'), 'utf8');
-    } catch {
-      return '';
-    }
-  }
-
-  /** Puts the console where it survives this machine, and gives its path. */
-  keepConsole(): string {
-    const logs = join(cacheDirectory(), 'consoles');
-    mkdirSync(logs, { recursive: true });
-    const names = readdirSync(logs).sort();
-    for (const name of names.slice(0, Math.max(0, names.length + 1 - keptConsoles))) {
-      rmSync(join(logs, name), { force: true });
-    }
-    const stamp = new Date().toISOString().replaceAll(/[:.]/g, '-');
-    const path = join(logs, `${stamp}-${basename(this.directory)}.log`);
-    try {
-      copyFileSync(join(this.directory, 'console'), path);
-    } catch {
-      return 'none'; // QEMU did not come as far
-    }
-    return path;
-  }
-
-  kill(): void {
-    this.#forget();
-  }
-
-  #command(image: Image, options: MachineOptions): readonly string[] {
-    const file = (name: string): string => join(this.directory, name);
-    const socket = (id: string): readonly string[] => [
-      '-chardev',
-      `socket,id=${id},path=${file(id)},server=on,wait=off`,
-    ];
-    const kernel = [
-      'root=/dev/vda rw console=ttyS0 loglevel=4 quiet mitigations=off oops=panic panic=-1',
-      // The console is only recorded, and a shell is started when a person wants one.
-      'systemd.show_status=no systemd.getty_auto=no',
-      ...(options.kernelArguments ?? []),
-    ];
-    return [
-      'qemu-system-x86_64',
-      ...['-nodefaults', '-no-user-config', '-display', 'none', '-no-reboot', '-nic', 'none'],
-      ...['-machine', 'q35', '-accel', 'tcg,thread=multi', '-cpu', 'max'],
-      ...['-smp', String(options.cpus ?? 2), '-m', String(options.memoryMiB ?? 2048)],
-      ...['-kernel', image.kernel, '-initrd', image.initrd, '-append', kernel.join(' ')],
-      ...['-drive', `file=${image.disk},format=raw,if=none,id=disk,snapshot=on,cache=unsafe`],
-      ...['-device', 'virtio-blk-pci,drive=disk'],
-      ...['-device', 'virtio-serial-pci'],
-      ...[
-        ...socket('agent'),
-        '-device',
-        'virtserialport,chardev=agent,name=org.qemu.guest_agent.0',
-      ],
-      ...[...socket('terminal'), '-device', 'virtconsole,chardev=terminal'],
-      ...['-serial', `file:${file('console')}`],
-      ...(options.acpiTables ?? []).flatMap((table) => ['-acpitable', `file=${table}`]),
-    ];
-  }
+function secondsSince(started: number): string {
+  return ((performance.now() - started) / 1000).toFixed(1);
 }
 
 class RunningMachine implements Machine {
@@ -285,6 +222,11 @@ class RunningMachine implements Machine {
     return this.#qemu.console();
   }
 
+  /** Keeps the state of the machine in `directory`. */
+  save(directory: string): Promise<void> {
+    return this.#qemu.unlessItDies(saveState(this.#qemu, directory), 120_000);
+  }
+
   async shutdown(): Promise<void> {
     // The agent may end before it answers.
     const asked = this.exec('systemctl --no-block poweroff').catch(() => undefined);
@@ -297,24 +239,10 @@ class RunningMachine implements Machine {
 
   async stop(): Promise<void> {
     this.#agent.close();
-    this.#qemu.kill();
-    await this.#qemu.ended;
+    await this.#qemu.kill();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.stop();
-  }
-}
-
-/** Removes the directories of machines whose process was killed before it could. */
-function removeLeftovers(): void {
-  for (const name of readdirSync(tmpdir())) {
-    const owner = /^nvme-stas-vm-(\d+)-/.exec(name)?.[1];
-    if (owner === undefined || existsSync(`/proc/${owner}`)) continue;
-    try {
-      rmSync(join(tmpdir(), name), { recursive: true, force: true });
-    } catch {
-      // Somebody else's.
-    }
   }
 }

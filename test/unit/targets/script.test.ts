@@ -61,6 +61,7 @@ describe('the state of configfs', () => {
     'd nvmet/subsystems/nqn.2024-01.org:a',
     'l nvmet/ports/1/subsystems/nqn.2024-01.org:a',
     'nvmet/subsystems/nqn.2024-01.org:a/attr_model\0Linux: d x',
+    'nvmet/subsystems/nqn.2024-01.org:a/attr_serial\0S1                  ',
     '',
   ].join('\n');
 
@@ -68,6 +69,7 @@ describe('the state of configfs', () => {
     const state = parseState(output);
     expect([...state.attributes]).toEqual([
       ['nvmet/subsystems/nqn.2024-01.org:a/attr_model', 'Linux: d x'],
+      ['nvmet/subsystems/nqn.2024-01.org:a/attr_serial', 'S1'],
     ]);
     expect([...state.links]).toEqual(['nvmet/ports/1/subsystems/nqn.2024-01.org:a']);
   });
