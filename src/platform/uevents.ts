@@ -1,10 +1,11 @@
 /**
  * Uevents as udevd passes them on, through the package `udev`.
  *
- * The package gives no word of events that are lost: its socket's buffer is the system's default,
- * and when it overflows, libuv takes the error for a dead descriptor and stops watching it, for
- * good. So the kernel's own count of what it dropped is read (`checkForLoss`), and a monitor that
- * lost something is replaced.
+ * The package gives no word of events that are lost. libudev asks for a buffer of 128 MiB, which
+ * takes CAP_NET_ADMIN; without it, it gets the system's default of 208 KiB, some 200 events. When
+ * that overflows, libuv takes the error for a dead descriptor and stops watching it, for good. So
+ * the kernel's own count of what it dropped is read (`checkForLoss`), and a monitor that lost
+ * something is replaced.
  *
  * Invariants:
  * - a monitor is never closed and never forgotten: closing it releases it once, and the collector

@@ -1,0 +1,230 @@
+import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { parseAddress, SysfsControllers } from '../../../src/platform/sysfs-controllers.ts';
+
+let root: string;
+
+beforeEach(() => {
+  root = mkdtempSync(join(tmpdir(), 'sysfs-'));
+});
+
+afterEach(() => {
+  rmSync(root, { recursive: true });
+});
+
+const TCP: Readonly<Record<string, string>> = {
+  transport: 'tcp',
+  address: 'traddr=192.0.2.1,trsvcid=4420,src_addr=192.0.2.9',
+  subsysnqn: 'nqn.2014-08.org.example:one',
+  hostnqn: 'nqn.2014-08.org.nvmexpress:uuid:7',
+  hostid: '7',
+  cntrltype: 'io',
+  dctype: 'none',
+  model: 'Linux                                   ',
+  serial: 'a1b2c3d4            ',
+  cntlid: '1',
+  state: 'live',
+};
+
+function directoryOf(device: string): string {
+  return join(root, 'devices', 'ctl', device);
+}
+
+/** Makes a controller as the kernel shows it: a directory elsewhere, and a link in the class. */
+function addController(device: string, attributes: Readonly<Record<string, string>> = {}): void {
+  const directory = directoryOf(device);
+  mkdirSync(join(directory, 'power'), { recursive: true });
+  mkdirSync(join(root, 'class', 'nvme'), { recursive: true });
+  for (const [name, value] of Object.entries({ ...TCP, ...attributes })) {
+    writeFileSync(join(directory, name), `${value}\n`);
+  }
+  symlinkSync(directory, join(root, 'class', 'nvme', device));
+}
+
+function write(device: string, name: string, value: string): void {
+  writeFileSync(join(directoryOf(device), name), `${value}\n`);
+}
+
+function removeController(device: string): void {
+  rmSync(join(root, 'class', 'nvme', device));
+  rmSync(directoryOf(device), { recursive: true });
+}
+
+function controllers(): SysfsControllers {
+  return new SysfsControllers(root);
+}
+
+test('lists every controller by number, with what sysfs shows of it', async () => {
+  addController('nvme10', { cntrltype: 'discovery', dctype: 'cdc' });
+  addController('nvme2');
+  const [first, second] = await controllers().list();
+  expect(first).toEqual({
+    device: 'nvme2',
+    instance: expect.stringMatching(/^[0-9]+$/) as unknown,
+    transport: 'tcp',
+    traddr: '192.0.2.1',
+    trsvcid: '4420',
+    hostTraddr: '',
+    hostIface: '',
+    srcAddr: '192.0.2.9',
+    subsysnqn: 'nqn.2014-08.org.example:one',
+    hostnqn: 'nqn.2014-08.org.nvmexpress:uuid:7',
+    hostid: '7',
+    cntrltype: 'io',
+    dctype: 'none',
+    model: 'Linux',
+    serial: 'a1b2c3d4',
+    cntlid: '1',
+    state: 'live',
+    hasChildren: false,
+  });
+  expect(second).toMatchObject({ device: 'nvme10', cntrltype: 'discovery', dctype: 'cdc' });
+});
+
+test('lists nothing where the module is not loaded, or has no controllers', async () => {
+  expect(await controllers().list()).toEqual([]);
+  mkdirSync(join(root, 'class', 'nvme'), { recursive: true });
+  expect(await controllers().list()).toEqual([]);
+});
+
+test('lists local controllers as pcie, with their PCI address', async () => {
+  addController('nvme0', { transport: 'pcie', address: '0000:01:00.0' });
+  const [local] = await controllers().list();
+  expect(local).toMatchObject({ transport: 'pcie', traddr: '0000:01:00.0', trsvcid: '' });
+});
+
+test('leaves attributes empty that an older kernel has not', async () => {
+  addController('nvme0');
+  for (const name of ['cntrltype', 'dctype', 'hostid']) {
+    rmSync(join(directoryOf('nvme0'), name));
+  }
+  const [old] = await controllers().list();
+  expect(old).toMatchObject({ cntrltype: '', dctype: '', hostid: '', state: 'live' });
+});
+
+test.each(['nvme0n1', 'nvme0c0n1', 'ng0n1'])('sees %s as a child', async (child) => {
+  addController('nvme0');
+  mkdirSync(join(directoryOf('nvme0'), child));
+  expect(await controllers().list()).toMatchObject([{ hasChildren: true }]);
+});
+
+test.each(['power', 'hwmon1', 'nvme0', 'nvme1n1', 'nvme0n'])(
+  'does not take %s for a child',
+  async (other) => {
+    addController('nvme0');
+    mkdirSync(join(directoryOf('nvme0'), other), { recursive: true });
+    expect(await controllers().list()).toMatchObject([{ hasChildren: false }]);
+  },
+);
+
+test('sees in each pass what changes while a connection is up', async () => {
+  addController('nvme0');
+  const sysfs = controllers();
+  await sysfs.list();
+  write('nvme0', 'address', 'traddr=192.0.2.1,trsvcid=4420,src_addr=192.0.2.10');
+  mkdirSync(join(directoryOf('nvme0'), 'nvme0n1'));
+  expect(await sysfs.list()).toMatchObject([{ srcAddr: '192.0.2.10', hasChildren: true }]);
+  write('nvme0', 'state', 'connecting');
+  expect(await sysfs.list()).toMatchObject([{ state: 'connecting' }]);
+});
+
+test('reads everything again after a controller was seen not live', async () => {
+  addController('nvme0', { state: 'connecting', subsysnqn: '(efault)', cntlid: '0' });
+  const sysfs = controllers();
+  expect(await sysfs.list()).toMatchObject([{ state: 'connecting', subsysnqn: '' }]);
+  write('nvme0', 'state', 'live');
+  write('nvme0', 'subsysnqn', 'nqn.a');
+  write('nvme0', 'cntlid', '3');
+  expect(await sysfs.list()).toMatchObject([{ subsysnqn: 'nqn.a', cntlid: '3' }]);
+  write('nvme0', 'state', 'resetting');
+  await sysfs.list();
+  write('nvme0', 'state', 'live');
+  write('nvme0', 'cntlid', '4');
+  expect(await sysfs.list()).toMatchObject([{ cntlid: '4' }]);
+});
+
+test('tells a controller from a later one of the same name', async () => {
+  addController('nvme0');
+  const sysfs = controllers();
+  const [before] = await sysfs.list();
+  // Moved away and not removed: a disk gives an inode number anew, sysfs never does.
+  renameSync(directoryOf('nvme0'), directoryOf('gone'));
+  rmSync(join(root, 'class', 'nvme', 'nvme0'));
+  addController('nvme0', { subsysnqn: 'nqn.2014-08.org.example:two' });
+  const [after] = await sysfs.list();
+  expect(after?.instance).not.toBe(before?.instance);
+  expect(after?.subsysnqn).toBe('nqn.2014-08.org.example:two');
+});
+
+test('leaves out a controller whose directory is gone', async () => {
+  addController('nvme0');
+  addController('nvme1');
+  rmSync(directoryOf('nvme0'), { recursive: true });
+  expect(await controllers().list()).toMatchObject([{ device: 'nvme1' }]);
+});
+
+test('reads one controller by name, and no other path', async () => {
+  addController('nvme0');
+  const sysfs = controllers();
+  expect(await sysfs.read('nvme0')).toMatchObject({ device: 'nvme0', traddr: '192.0.2.1' });
+  expect(await sysfs.read('nvme1')).toBeUndefined();
+  expect(await sysfs.read('../nvme/nvme0')).toBeUndefined();
+});
+
+test('answers each who asks with what was read after the asking', async () => {
+  for (let number = 0; number < 40; number += 1) addController(`nvme${number}`);
+  const sysfs = controllers();
+  const first = sysfs.list();
+  removeController('nvme0');
+  addController('nvme40');
+  const [second, third] = await Promise.all([sysfs.list(), sysfs.list()]);
+  const names = second.map(({ device }) => device);
+  expect(names).toContain('nvme40');
+  expect(names).not.toContain('nvme0');
+  expect(third).toBe(second);
+  expect((await first).length).toBeGreaterThanOrEqual(39);
+});
+
+test('shows what a controller says of itself as one line', async () => {
+  addController('nvme0', { model: 'Good\u001b[2J\nJan 01 stafd: all is well', serial: '\u202e1' });
+  expect(await controllers().list()).toMatchObject([
+    { model: 'Good\\x1b[2J\\nJan 01 stafd: all is well', serial: '\\u{202e}1' },
+  ]);
+});
+
+test('rejects, rather than shows less, where the class cannot be read', async () => {
+  mkdirSync(join(root, 'class'));
+  writeFileSync(join(root, 'class', 'nvme'), '');
+  await expect(controllers().list()).rejects.toMatchObject({ code: 'ENOTDIR' });
+});
+
+describe('the attribute address', () => {
+  const none = { traddr: '', trsvcid: '', hostTraddr: '', hostIface: '', srcAddr: '' };
+
+  test.each([
+    [
+      'traddr=2001:db8::1,trsvcid=4420,host_traddr=fe80::2%eth0,host_iface=eth0,src_addr=fe80::2\n',
+      {
+        traddr: '2001:db8::1',
+        trsvcid: '4420',
+        hostTraddr: 'fe80::2%eth0',
+        hostIface: 'eth0',
+        srcAddr: 'fe80::2',
+      },
+    ],
+    [
+      'traddr=nn-0x1:pn-0x2,host_traddr=nn-0x3:pn-0x4',
+      { traddr: 'nn-0x1:pn-0x2', hostTraddr: 'nn-0x3:pn-0x4' },
+    ],
+    ['host_iface=eth0, traddr=192.0.2.1', { traddr: '192.0.2.1', hostIface: 'eth0' }],
+    ['traddr=192.0.2.1\n,src_addr=192.0.2.2', { traddr: '192.0.2.1', srcAddr: '192.0.2.2' }],
+    ['traddr=a=b,unknown=1,trsvcid=', { traddr: 'a=b' }],
+    ['traddr=192.0.2.1,traddr=192.0.2.2', { traddr: '192.0.2.1' }],
+    ['', {}],
+    [',,', {}],
+  ])('%j', (text, expected) => {
+    expect(parseAddress(text)).toEqual({ ...none, ...expected });
+  });
+});

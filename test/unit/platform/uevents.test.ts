@@ -1,0 +1,199 @@
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { EventEmitter } from 'node:events';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { KernelDevices } from '../../../src/platform/devices.ts';
+import { toDeviceEvents } from '../../../src/platform/uevents.ts';
+import type { UdevModule } from '../../../src/platform/uevents.ts';
+import type { DeviceEvent } from '../../../src/ports/devices.ts';
+import { settle } from '../../fakes/clock.ts';
+import { MemoryLog } from '../../fakes/log.ts';
+
+const NVME0 = '/sys/devices/virtual/nvme-fabrics/ctl/nvme0';
+
+describe('a uevent', () => {
+  test.each(['add', 'remove'] as const)('%s of a controller', (action) => {
+    const events = toDeviceEvents('nvme', action, { syspath: NVME0 });
+    expect(events).toEqual([{ kind: action, device: 'nvme0' }]);
+  });
+
+  test('change with NVME_EVENT', () => {
+    const properties = { syspath: NVME0, NVME_EVENT: 'connected' };
+    expect(toDeviceEvents('nvme', 'change', properties)).toEqual([
+      { kind: 'nvme-event', device: 'nvme0', event: 'connected' },
+    ]);
+  });
+
+  test('change with NVME_AEN', () => {
+    expect(toDeviceEvents('nvme', 'change', { syspath: NVME0, NVME_AEN: '0x70f002' })).toEqual([
+      { kind: 'aen', device: 'nvme0', aen: 0x70f002 },
+    ]);
+  });
+
+  test.each(['', 'x', '0x', '-1', '0x70f002f002'])('NVME_AEN of "%s" says nothing', (aen) => {
+    expect(toDeviceEvents('nvme', 'change', { syspath: NVME0, NVME_AEN: aen })).toEqual([]);
+  });
+
+  test('change without a property of NVMe says nothing', () => {
+    expect(toDeviceEvents('nvme', 'change', { syspath: NVME0 })).toEqual([]);
+  });
+
+  test('of what is no controller says nothing', () => {
+    for (const syspath of ['/sys/devices/x/nvme0n1', '/sys/devices/virtual/nvme-fabrics/ctl', '']) {
+      expect(toDeviceEvents('nvme', 'add', { syspath })).toEqual([]);
+    }
+  });
+
+  test('of Fibre Channel names both ports', () => {
+    const properties = {
+      syspath: '/sys/devices/virtual/fc/fc_udev_device',
+      FC_EVENT: 'nvmediscovery',
+      NVMEFC_HOST_TRADDR: 'nn-0x1:pn-0x2',
+      NVMEFC_TRADDR: 'nn-0x3:pn-0x4',
+    };
+    expect(toDeviceEvents('fc', 'change', properties)).toEqual([
+      { kind: 'fc-discovery', hostTraddr: 'nn-0x1:pn-0x2', traddr: 'nn-0x3:pn-0x4' },
+    ]);
+    expect(toDeviceEvents('fc', 'change', { ...properties, FC_EVENT: 'other' })).toEqual([]);
+    expect(toDeviceEvents('fc', 'change', { ...properties, NVMEFC_TRADDR: '' })).toEqual([]);
+  });
+});
+
+/** A process directory of procfs in which each monitor has a socket, and a udev to go with it. */
+class FakeUdev implements UdevModule {
+  readonly proc = mkdtempSync(join(tmpdir(), 'proc-'));
+  readonly monitors: { readonly subsystem: string; readonly emitter: EventEmitter }[] = [];
+  readonly drops: number[] = [];
+
+  constructor() {
+    mkdirSync(join(this.proc, 'fd'));
+    mkdirSync(join(this.proc, 'net'));
+    this.writeTable();
+  }
+
+  monitor(subsystem: string): EventEmitter {
+    const emitter = new EventEmitter();
+    symlinkSync(
+      `socket:[${1000 + this.monitors.length}]`,
+      join(this.proc, 'fd', String(this.monitors.length)),
+    );
+    this.monitors.push({ subsystem, emitter });
+    this.drops.push(0);
+    this.writeTable();
+    return emitter;
+  }
+
+  writeTable(): void {
+    const rows = this.drops.map((dropped, index) => row(15, dropped, 1000 + index));
+    // Others' sockets: another process's monitor, and another protocol's.
+    rows.push(row(15, 99, 77), row(0, 99, 1000));
+    const head = 'sk Eth Pid Groups Rmem Wmem Dump Locks Drops Inode';
+    writeFileSync(join(this.proc, 'net', 'netlink'), `${[head, ...rows].join('\n')}\n`);
+  }
+
+  /** The kernel found the socket of this monitor full. */
+  drop(monitor: number, messages: number): void {
+    this.drops[monitor] = (this.drops[monitor] ?? 0) + messages;
+    this.writeTable();
+  }
+
+  send(monitor: number, action: string, properties: Readonly<Record<string, string>>): void {
+    this.monitors[monitor]?.emitter.emit(action, properties);
+  }
+}
+
+function row(protocol: number, dropped: number, inode: number): string {
+  return `0000000018a8f869 ${protocol}  42  00000002 0        0        0     2        ${dropped}        ${inode}       `;
+}
+
+describe('the devices of the kernel', () => {
+  let udev: FakeUdev;
+  let log: MemoryLog;
+  let events: DeviceEvent[];
+  let devices: KernelDevices;
+
+  beforeEach(() => {
+    udev = new FakeUdev();
+    log = new MemoryLog();
+    events = [];
+    devices = new KernelDevices({ log, loadUdev: () => udev, proc: udev.proc, sysfs: udev.proc });
+  });
+
+  afterEach(() => {
+    rmSync(udev.proc, { recursive: true });
+    expect(log.lines).toEqual([]);
+  });
+
+  test('are not listened to before somebody asks', () => {
+    expect(udev.monitors).toEqual([]);
+    devices.onEvent(() => undefined);
+    expect(udev.monitors.map(({ subsystem }) => subsystem)).toEqual(['nvme', 'fc']);
+    devices.onEvent(() => undefined);
+    expect(udev.monitors).toHaveLength(2);
+  });
+
+  test('tell their events in order, from the event loop and not from inside the add-on', async () => {
+    devices.onEvent((event) => void events.push(event));
+    udev.send(0, 'add', { syspath: NVME0 });
+    udev.send(0, 'change', { syspath: NVME0, NVME_EVENT: 'connected', NVME_AEN: '0x70f002' });
+    udev.send(0, 'remove', { syspath: NVME0 });
+    expect(events).toEqual([]);
+    await settle();
+    expect(events.map(({ kind }) => kind)).toEqual(['add', 'nvme-event', 'aen', 'remove']);
+  });
+
+  test('tell nothing to a listener that was disposed of', async () => {
+    const subscription = devices.onEvent((event) => void events.push(event));
+    devices.onEvent(() => undefined);
+    udev.send(0, 'add', { syspath: NVME0 });
+    subscription.dispose();
+    subscription.dispose();
+    await settle();
+    expect(events).toEqual([]);
+  });
+
+  test('ask for a look at everything, and listen anew, when events were lost', async () => {
+    devices.onEvent((event) => void events.push(event));
+    await devices.list();
+    await settle();
+    expect(events).toEqual([]);
+
+    udev.drop(0, 3);
+    await devices.list();
+    await settle();
+    expect(events).toEqual([{ kind: 'resync', why: '3 uevents were lost' }]);
+    expect(udev.monitors).toHaveLength(4);
+
+    // The old monitors are deaf or drained late: only the new ones count.
+    udev.send(0, 'add', { syspath: NVME0 });
+    udev.send(2, 'remove', { syspath: NVME0 });
+    await devices.list();
+    await settle();
+    expect(events.slice(1)).toEqual([{ kind: 'remove', device: 'nvme0' }]);
+    expect(udev.monitors).toHaveLength(4);
+
+    udev.drop(3, 1);
+    await devices.list();
+    await settle();
+    expect(events.at(-1)).toEqual({ kind: 'resync', why: '1 uevents were lost' });
+    expect(udev.monitors).toHaveLength(6);
+  });
+});
+
+test('without udev, there is one warning, and the list', async () => {
+  const log = new MemoryLog();
+  const devices = new KernelDevices({
+    log,
+    sysfs: '/nonexistent',
+    loadUdev: () => {
+      throw new Error('libudev.so.1: cannot open');
+    },
+  });
+  devices.onEvent(() => undefined);
+  devices.onEvent(() => undefined);
+  expect(log.messages()).toEqual([
+    'no device events, changes are found by looking every minute: libudev.so.1: cannot open',
+  ]);
+  expect(await devices.list()).toEqual([]);
+});
