@@ -237,9 +237,12 @@ export function readController(
   return Object.freeze({ tid, options: readOptions(fields, report), line });
 }
 
-/** Why a traddr to exclude can match nothing, or undefined. */
+/**
+ * Why a traddr to exclude can match nothing, or undefined. Where no transport is named, loop is not
+ * thought of: its addresses are any words, and no mistake would be found.
+ */
 function checkExcludedTraddr(transport: Transport | undefined, traddr: string): string | undefined {
-  const candidates = transport === undefined ? TRANSPORTS : [transport];
+  const candidates: readonly Transport[] = transport === undefined ? ['tcp', 'fc'] : [transport];
   const reasons = candidates.map((candidate) => checkConfiguredTraddr(candidate, traddr));
   return reasons.includes(undefined) ? undefined : reasons[0];
 }

@@ -21,13 +21,13 @@ function refuse<T>(message: string, allowed: string): ReadValue<T> {
 export function readBoolean(text: string): ReadValue<boolean> {
   const word = text.toLowerCase();
   if (word === 'true' || word === 'false') return { ok: true, value: word === 'true' };
-  return refuse('is neither true nor false', 'true, false');
+  return refuse('is neither true nor false', allowedText({ kind: 'boolean' }));
 }
 
 export function readSwitch(text: string): ReadValue<boolean> {
   const word = text.toLowerCase();
   if (word === 'enabled' || word === 'disabled') return { ok: true, value: word === 'enabled' };
-  return refuse('is neither enabled nor disabled', 'enabled, disabled');
+  return refuse('is neither enabled nor disabled', allowedText({ kind: 'switch' }));
 }
 
 /** The range of an integer option for people: `-1 or 0 and more, in seconds`. */
@@ -48,12 +48,12 @@ export function readInteger(kind: KindOf<'integer'>, text: string): ReadValue<nu
 
 export function readChoice(kind: KindOf<'choice'>, text: string): ReadValue<string> {
   if (kind.words.includes(text)) return { ok: true, value: text };
-  return refuse('is not one of the words', kind.words.join(', '));
+  return refuse('is not one of the words', allowedText(kind));
 }
 
 /** The words that were given, in the order of the table. */
 export function readWords(kind: KindOf<'words'>, text: string): ReadValue<readonly string[]> {
-  const allowed = `${kind.words.join(', ')}, joined by +`;
+  const allowed = allowedText(kind);
   const given = text.split('+').map((word) => word.trim());
   const value = kind.words.filter((word) => given.includes(word));
   const allKnown = given.every((word) => kind.words.includes(word));
@@ -72,10 +72,30 @@ export function readWords(kind: KindOf<'words'>, text: string): ReadValue<readon
 export function readTimeSpan(text: string): ReadValue<number> {
   const seconds = parseTimeSpan(text);
   if (seconds === undefined) {
-    return refuse(
-      'is not a time span',
-      'seconds, a span such as 72hours or "3 days 5 hours", 0, or -1 for ever',
-    );
+    return refuse('is not a time span', allowedText({ kind: 'time-span' }));
   }
   return { ok: true, value: seconds < 0 ? -1 : seconds };
+}
+
+/** What an option takes, for people. */
+export function allowedText(kind: OptionKind): string {
+  switch (kind.kind) {
+    case 'boolean':
+      return 'true, false';
+    case 'switch':
+      return 'enabled, disabled';
+    case 'integer':
+      return rangeText(kind);
+    case 'choice':
+      return kind.words.join(', ');
+    case 'words':
+      return `${kind.words.join(', ')}, joined by +`;
+    case 'time-span':
+      return 'seconds, a span such as 72hours or "3 days 5 hours", 0, or -1 for ever';
+    case 'controller':
+    case 'exclude':
+      return 'fields of the form name=value, joined by ;';
+    case 'text-or-file':
+      return 'a text, or file:///path for the first word of that file';
+  }
 }
