@@ -55,18 +55,32 @@ function remaining(timer: string): string | undefined {
   return left === undefined || left === 'off' || left === '' ? undefined : left;
 }
 
-/** A controller's state in a word or two, from whatever its daemon tells of it. */
+/** What the kernel says of a device whose connection works. */
+const KERNEL_LIVE = 'live';
+
+/**
+ * A controller's state in a word or two, from whatever its daemon tells of it: older daemons have
+ * neither `state` nor `kernel state`.
+ */
 export function stateOf(controller: Dictionary): { readonly text: string; readonly tone: Tone } {
-  const { connected, device } = controller;
+  const { connected, device, state } = controller;
   const isConnected =
     connected === undefined
       ? device !== undefined && device !== '' && device !== NO_DEVICE
       : connected.toLowerCase() === 'true';
-  if (isConnected) return { text: 'connected', tone: 'good' };
+  if (isConnected) {
+    const kernelState = field(controller, 'kernel state');
+    if (kernelState === '' || kernelState === KERNEL_LIVE) {
+      return { text: 'connected', tone: 'good' };
+    }
+    // The daemon has its connection, which the kernel lost and tries to make again.
+    const text = kernelState === 'connecting' ? 'reconnecting' : kernelState;
+    return { text, tone: 'waiting' };
+  }
   if (controller['connect operation'] !== undefined) return { text: 'connecting', tone: 'waiting' };
   const left = remaining(field(controller, 'retry connect timer'));
   if (left !== undefined) return { text: `retry in ${left}`, tone: 'waiting' };
-  return { text: 'not connected', tone: 'bad' };
+  return { text: state === undefined || state === '' ? 'not connected' : state, tone: 'bad' };
 }
 
 function cell(text: string): Cell {

@@ -1,0 +1,86 @@
+/** Runs a command against a stand-in daemon on the fake bus. */
+import { runCtl } from '../../../src/ctl/run.ts';
+import type { Screen } from '../../../src/ctl/text.ts';
+import type { Tool } from '../../../src/ctl/tools.ts';
+import type { Bus } from '../../../src/ports/bus.ts';
+import { FakeBusDaemon } from '../../fakes/fake-bus.ts';
+import { standIn } from './stand-in.ts';
+import type { Dictionary, StandInController, StandInState } from './stand-in.ts';
+
+export interface Outcome {
+  readonly status: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export const pipe: Screen = { colour: false, width: undefined };
+
+export interface RunOptions {
+  /** No daemon runs if absent. */
+  readonly state?: StandInState;
+  readonly screen?: Screen;
+  readonly openBus?: () => Promise<Bus>;
+}
+
+export async function run(tool: Tool, args: readonly string[], options: RunOptions = {}) {
+  const daemon = new FakeBusDaemon();
+  if (options.state !== undefined) await standIn(daemon.connect(), tool, options.state);
+  let [stdout, stderr] = ['', ''];
+  const status = await runCtl(tool, {
+    args,
+    version: '1.2.3',
+    screen: options.screen ?? pipe,
+    stdout: (text) => void (stdout += text),
+    stderr: (text) => void (stderr += text),
+    openBus: options.openBus ?? (() => Promise.resolve(daemon.connect())),
+  });
+  return { status, stdout, stderr } satisfies Outcome;
+}
+
+export const HOST_NQN = 'nqn.2014-08.org.nvmexpress:uuid:f2782346-4809-484a-9a8b-952a04b57ba4';
+
+/** A controller's dictionary with what a test says, and plausible values for the rest. */
+export function controller(
+  plain: Dictionary,
+  rest: Omit<StandInController, 'plain'> = {},
+): StandInController {
+  return {
+    plain: {
+      transport: 'tcp',
+      traddr: '192.168.1.10',
+      trsvcid: '8009',
+      subsysnqn: 'nqn.2014-08.org.nvmexpress.discovery',
+      'host-traddr': '',
+      'host-iface': '',
+      'host-nqn': HOST_NQN,
+      device: 'nvme0',
+      ...plain,
+    },
+    details: { connected: 'True', 'retry connect timer': '60.0s [off]' },
+    ...rest,
+  };
+}
+
+export function entry(fields: Dictionary): Dictionary {
+  return {
+    trtype: 'tcp',
+    adrfam: 'ipv4',
+    traddr: '192.168.1.20',
+    trsvcid: '4420',
+    subnqn: 'nqn.2014-08.org.example:subsystem1',
+    subtype: 'nvme',
+    treq: 'not specified',
+    portid: '1',
+    cntlid: '65535',
+    asqsz: '128',
+    eflags: 'none',
+    ...fields,
+  };
+}
+
+export function state(
+  controllers: readonly StandInController[],
+  processInfo: Readonly<Record<string, unknown>> = { tron: false, 'log-level': 'INFO' },
+): StandInState {
+  return { controllers, processInfo, tron: false };
+}
