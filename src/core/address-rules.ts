@@ -1,4 +1,4 @@
-import { ipFamily, type IpFamily } from '../nvme/ip-address.ts';
+import { ipFamily, parseIpAddress, type IpFamily } from '../nvme/ip-address.ts';
 import type { TransportId } from '../nvme/transport-id.ts';
 
 /** Why the address of a controller is not to be used, in words; undefined if it may be. */
@@ -10,4 +10,13 @@ export function addressRefusal(
   const family = ipFamily(tid.traddr);
   if (family === undefined) return 'its address is not a valid IP address';
   return families.has(family) ? undefined : `${family} is disabled by ip-family`;
+}
+
+/**
+ * A key that is equal for equal addresses in any spelling, so that the connections of an address
+ * are found without comparing each: connections that match (connection-match.ts) share it.
+ */
+export function addressKey(transport: string, traddr: string): string {
+  const address = transport === 'tcp' || transport === 'rdma' ? parseIpAddress(traddr) : undefined;
+  return `${transport} ${address === undefined ? traddr.toLowerCase() : address.bytes.join('.')}`;
 }

@@ -105,6 +105,7 @@ export class ConfiguredControllers implements Disposable {
     let delayMs = REFRESH_MS;
     try {
       const addresses = await resolver.resolve(entry.tid.traddr);
+      if (addresses.length === 0) throw new Error('it has no address');
       if (this.#entries.get(entry.source) !== entry) return;
       this.#take(entry, addresses);
       entry.failures = 0;

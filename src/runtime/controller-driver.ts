@@ -77,6 +77,8 @@ export class ControllerDriver implements Disposable {
   #probe: AbortController | undefined;
   /** The discovery command in flight; an answer to another one is stale. */
   #operation: symbol | undefined;
+  /** The machine asked for a connect that the turn at hand is to make. */
+  #connectDue = false;
   #disposed = false;
 
   constructor(tid: TransportId, kind: 'discovery' | 'io', deps: DriverDeps, hooks: DriverHooks) {
@@ -124,7 +126,8 @@ export class ControllerDriver implements Disposable {
     const held = this.kernel;
     if (held === undefined) return;
     const now = snapshot.get(held.device);
-    this.feed({ kind: 'observed', kernel: now?.instance === held.instance ? now : undefined });
+    if (now?.instance === held.instance) this.feed({ kind: 'observed', kernel: now });
+    else void this.#missed(held);
   }
 
   dispose(): void {
@@ -134,6 +137,17 @@ export class ControllerDriver implements Disposable {
     this.#probe?.abort();
     this.#probe = undefined;
     this.#deps.queue.dequeue(this.key);
+  }
+
+  /** A picture without it may be from before it was connected: the device itself decides. */
+  async #missed(held: KernelController): Promise<void> {
+    try {
+      const now = await this.#deps.index.read(held.device);
+      if (this.kernel?.instance !== held.instance) return;
+      this.feed({ kind: 'observed', kernel: now?.instance === held.instance ? now : undefined });
+    } catch {
+      // The next pass looks again.
+    }
   }
 
   #take(input: Input): void {
@@ -179,7 +193,8 @@ export class ControllerDriver implements Disposable {
         this.#deps.queue.dequeue(this.key);
         return;
       case 'connect':
-        // Performed by #takeTurn, which the queue waits for.
+        // Made by #takeTurn, which the queue waits for.
+        this.#connectDue = true;
         return;
       case 'disconnect':
         void this.#disconnect(effect.kernel);
@@ -218,7 +233,9 @@ export class ControllerDriver implements Disposable {
 
   async #takeTurn(): Promise<void> {
     this.feed({ kind: 'turn' });
-    if (this.#model.phase.kind === 'connecting') await this.#connect();
+    if (!this.#connectDue) return;
+    this.#connectDue = false;
+    await this.#connect();
   }
 
   async #connect(): Promise<void> {
@@ -259,11 +276,13 @@ export class ControllerDriver implements Disposable {
   /** The kernel's own connection to this controller, whoever made it. */
   async #findExisting(maxAgeMs: number): Promise<KernelController | undefined> {
     try {
-      const snapshot = await this.#deps.index.get(maxAgeMs);
+      const candidates = await this.#deps.index.atAddress(this.tid, maxAgeMs);
       const interfaces = this.#deps.interfaces.list();
-      for (const kernel of snapshot.values()) {
-        if (leaving(kernel)) continue;
-        if (matchesConnection(this.tid, this.#model.kind, kernel, interfaces)) return kernel;
+      for (const candidate of candidates) {
+        if (!matchesConnection(this.tid, this.#model.kind, candidate, interfaces)) continue;
+        // The picture may be from before it went: its `remove` event has come and gone then.
+        const kernel = await this.#deps.index.read(candidate.device);
+        if (kernel?.instance === candidate.instance && !leaving(kernel)) return kernel;
       }
     } catch {
       // Without a picture of the kernel the connect itself finds out (EALREADY).

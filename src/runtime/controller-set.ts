@@ -67,12 +67,15 @@ export class ControllerSet<Extra> implements Disposable {
     }));
   }
 
-  /** The live controller that holds this device. */
-  holding(device: string): ControllerRecord<Extra> | undefined {
-    return this.live().find(({ driver }) => driver.kernel?.device === device);
+  /** The live controllers that hold this device: two TIDs may be answered by one connection. */
+  holding(device: string): readonly ControllerRecord<Extra>[] {
+    return this.live().filter(({ driver }) => driver.kernel?.device === device);
   }
 
-  /** Adds and starts one; false if the TID is still being disposed of (the next pass tries again). */
+  /**
+   * Adds one, to be started; false if the TID is still being disposed of (the next pass tries
+   * again).
+   */
   add(tid: TransportId, sources: ReadonlySet<SourceId>, extra: Extra): boolean {
     const driver = new ControllerDriver(tid, this.#kind, this.#deps, {
       settings: () => this.#hooks.settings(record),
@@ -85,13 +88,7 @@ export class ControllerSet<Extra> implements Disposable {
       logRead: (_, log) => {
         this.#hooks.logRead(record, log);
       },
-      heldByAnother: (asking, kernel) =>
-        this.all().some(
-          (other) =>
-            other.driver !== asking &&
-            !other.driver.disposing &&
-            other.driver.kernel?.instance === kernel.instance,
-        ),
+      heldByAnother: (asking, kernel) => this.#heldByAnother(asking, kernel),
       untouchable: (kernel) => this.#hooks.untouchable(kernel),
       gone: () => {
         this.#records.delete(driver.key);
@@ -104,8 +101,12 @@ export class ControllerSet<Extra> implements Disposable {
     const record: ControllerRecord<Extra> = { driver, sources, extra, keptBecause: undefined };
     if (this.#records.has(driver.key)) return false;
     this.#records.set(driver.key, record);
-    driver.feed({ kind: 'start' });
     return true;
+  }
+
+  /** Begins to look for its connection; nothing if it has begun. */
+  start(key: TidKey): void {
+    this.#records.get(key)?.driver.feed({ kind: 'start' });
   }
 
   remove(key: TidKey, keepConnection: boolean): void {
@@ -121,12 +122,24 @@ export class ControllerSet<Extra> implements Disposable {
     for (const { driver } of this.all()) driver.feed({ kind: 'kick' });
   }
 
-  /** Resolves when the last one is gone. */
-  async empty(): Promise<void> {
+  /** Resolves when the last one is gone, or after `ms`: a disconnect may fail for ever. */
+  async emptyWithin(ms: number): Promise<void> {
     if (this.#records.size === 0) return;
     await new Promise<void>((resolve) => {
-      this.#emptied.push(resolve);
+      const timer = this.#deps.clock.setTimer(ms, resolve);
+      this.#emptied.push(() => {
+        timer.dispose();
+        resolve();
+      });
     });
+  }
+
+  #heldByAnother(asking: ControllerDriver, kernel: KernelController): boolean {
+    for (const { driver } of this.#records.values()) {
+      if (driver === asking || driver.disposing) continue;
+      if (driver.kernel?.instance === kernel.instance) return true;
+    }
+    return false;
   }
 
   dispose(): void {

@@ -1,4 +1,7 @@
 /** Checks of JSON that came from a file or the bus: nothing is believed by its type alone. */
+import { checkInterfaceName } from '../nvme/ip-address.ts';
+import { checkNqn, checkSubsystemNqn } from '../nvme/nqn.ts';
+import { checkHostTraddr, checkTraddr, checkTrsvcid } from '../nvme/transport-address.ts';
 import { makeTid, TRANSPORTS, type Transport, type TransportId } from '../nvme/transport-id.ts';
 
 export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
@@ -25,17 +28,29 @@ export function tidFromDict(value: unknown): TransportId | undefined {
   const dict = stringDict(value);
   if (dict === undefined) return undefined;
   const transport = TRANSPORTS.find((name): name is Transport => name === dict['transport']);
-  const traddr = dict['traddr'];
-  const subsysnqn = dict['subsysnqn'];
-  if (transport === undefined || traddr === undefined || traddr === '') return undefined;
-  if (subsysnqn === undefined || subsysnqn === '') return undefined;
-  return makeTid({
+  if (transport === undefined) return undefined;
+  const tid = makeTid({
     transport,
-    traddr,
+    traddr: dict['traddr'] ?? '',
     trsvcid: dict['trsvcid'] ?? '',
-    subsysnqn,
+    subsysnqn: dict['subsysnqn'] ?? '',
     hostTraddr: dict['host-traddr'] ?? '',
     hostIface: dict['host-iface'] ?? '',
     hostNqn: dict['host-nqn'] ?? '',
   });
+  return isSound(tid) ? tid : undefined;
+}
+
+/** Every field is what a configuration or a log page might hold; the host's side may be empty. */
+function isSound(tid: TransportId): boolean {
+  const { hostIface, hostNqn, hostTraddr, subsysnqn, traddr, transport, trsvcid } = tid;
+  const reasons = [
+    checkTraddr(transport, traddr),
+    checkTrsvcid(transport, trsvcid),
+    checkSubsystemNqn(subsysnqn),
+    hostTraddr === '' ? undefined : checkHostTraddr(transport, hostTraddr),
+    hostIface === '' ? undefined : checkInterfaceName(hostIface),
+    hostNqn === '' ? undefined : checkNqn(hostNqn),
+  ];
+  return reasons.every((reason) => reason === undefined);
 }

@@ -22,6 +22,7 @@ export interface LastKnownConfigDeps {
 export class LastKnownConfig<T> {
   readonly #deps: LastKnownConfigDeps;
   readonly #parse: (content: unknown) => T | undefined;
+  /** What is on disk, or will be when the write at hand is done; undefined if that is not known. */
   #written: string | undefined;
   #pending: string | undefined;
   #writing: Promise<void> | undefined;
@@ -86,9 +87,9 @@ export class LastKnownConfig<T> {
     while (this.#pending !== undefined) {
       const text = this.#pending;
       this.#pending = undefined;
+      this.#written = text;
       try {
         await this.#deps.file.write(text);
-        this.#written = text;
         this.#failing = false;
       } catch (thrown) {
         this.#written = undefined;

@@ -65,10 +65,14 @@ export function debugProperties(
 /** Transport, traddr, trsvcid, subsysnqn, host-traddr, host-iface, host-nqn. */
 export type TidStrings = readonly [string, string, string, string, string, string, string];
 
-/** The TID of the seven strings of a method call, or undefined if they name none. */
-export function tidOfStrings(strings: TidStrings): TransportId | undefined {
-  const [name, traddr, trsvcid, subsysnqn, hostTraddr, hostIface, hostNqn] = strings;
+/**
+ * The TID of the seven strings of a method call, or undefined if they name none. An empty host NQN
+ * stands for the host's own.
+ */
+export function tidOfStrings(strings: TidStrings, host: HostIdentity): TransportId | undefined {
+  const [name, traddr, trsvcid, subsysnqn, hostTraddr, hostIface, ownNqn] = strings;
   const transport = TRANSPORTS.find((candidate) => candidate === name);
   if (transport === undefined) return undefined;
+  const hostNqn = ownNqn === '' ? host.hostnqn : ownNqn;
   return makeTid({ transport, traddr, trsvcid, subsysnqn, hostTraddr, hostIface, hostNqn });
 }

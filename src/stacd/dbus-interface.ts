@@ -70,7 +70,7 @@ function own(record: IocRecord): Record<string, string> {
 }
 
 function find(service: StacdService, strings: TidStrings): IocRecord | undefined {
-  const tid = tidOfStrings(strings);
+  const tid = tidOfStrings(strings, service.settings.host);
   if (tid === undefined) return undefined;
   const key = tidKey(tid);
   return service.controllers().find(({ driver }) => driver.key === key);

@@ -10,6 +10,7 @@
 import { known, unknown, type Answer } from '../core/answer.ts';
 import { retryDelayMs } from '../core/retry-policy.ts';
 import { dictToEntry, type DiscoveryEntry } from '../nvme/discovery-log.ts';
+import { tidKey, type TidKey, type TransportId } from '../nvme/transport-id.ts';
 import { BusError, type Bus } from '../ports/bus.ts';
 import type { Disposable } from '../ports/disposable.ts';
 import { toPortError } from '../ports/errors.ts';
@@ -38,6 +39,8 @@ export class DiscoverySource implements Disposable {
   readonly #deps: DiscoverySourceDeps;
   #current: Answer<DiscoveryState> = unknown('stafd was not asked yet');
   #owner: string | undefined;
+  /** The DCs that this owner has listed; true where it has shown a log with entries. */
+  #listed = new Map<TidKey, boolean>();
   #asking = false;
   #askAgain = false;
   #failures = 0;
@@ -86,6 +89,7 @@ export class DiscoverySource implements Disposable {
   #onOwner(owner: string | undefined): void {
     if (this.#disposed || owner === this.#owner) return;
     this.#owner = owner;
+    this.#listed = new Map();
     this.#failures = 0;
     this.#deps.log.debug(owner === undefined ? 'stafd left the bus' : 'stafd is on the bus');
     this.#set(unknown(owner === undefined ? 'stafd is not running' : 'stafd was not asked yet'));
@@ -106,7 +110,7 @@ export class DiscoverySource implements Disposable {
         const state = await this.#question(owner);
         if (this.#owner === owner && !this.#disposed) {
           this.#failures = 0;
-          this.#set(known(state));
+          this.#set(known(this.#remember(state)));
         }
       } catch (thrown) {
         if (this.#owner === owner && !this.#disposed) this.#failed(thrown);
@@ -114,6 +118,18 @@ export class DiscoverySource implements Disposable {
       // Disposed of, or the owner changed, while it was asked.
     } while (this.#again());
     this.#asking = false;
+  }
+
+  /** Adds what only the answers before can tell: stafd's list loses a DC only by its removal. */
+  #remember(state: DiscoveryState): DiscoveryState {
+    const removed = new Set(this.#listed.keys());
+    for (const { log, tid } of state.controllers) {
+      const key = tidKey(tid);
+      removed.delete(key);
+      const read = log.kind === 'known' && log.value.length > 0;
+      this.#listed.set(key, read || this.#listed.get(key) === true);
+    }
+    return { ...state, removed };
   }
 
   #again(): boolean {
@@ -142,7 +158,8 @@ export class DiscoverySource implements Disposable {
       if (!(thrown instanceof BusError) || !NOT_THERE.has(thrown.errorName)) throw thrown;
     }
     const all = await this.#call(owner, STAFD_INTERFACE, 'get_all_log_pages', 'b', [false]);
-    return parseAllLogPages(all, this.#deps.log);
+    const wasRead = (key: TidKey): boolean => this.#listed.get(key) === true;
+    return parseAllLogPages(all, this.#deps.log, wasRead);
   }
 
   async #call(
@@ -185,42 +202,58 @@ export function parseDiscoveryState(text: string, log: Log): DiscoveryState {
   if (!isRecord(state) || state['version'] !== 1 || !Array.isArray(state['controllers'])) {
     throw new Error('its discovery state is not of a known form');
   }
-  const controllers = state['controllers'].map((item): ReportedDc => {
-    const answer = isRecord(item) && isRecord(item['log']) ? item['log'] : undefined;
-    if (answer?.['state'] === 'known') return reportedDc(item, log, undefined);
-    const why = answer?.['why'];
-    return reportedDc(item, log, typeof why === 'string' ? why : 'stafd does not say why');
+  const controllers = state['controllers'].map((item: unknown): ReportedDc => {
+    const { pages, tid } = reportedDc(item);
+    const answer = isRecord(item) && isRecord(item['log']) ? item['log'] : {};
+    if (answer['state'] === 'known') {
+      return { tid, log: known(readEntries(pages, log)), fresh: answer['fresh'] === true };
+    }
+    const why = typeof answer['why'] === 'string' ? answer['why'] : 'stafd does not say why';
+    return { tid, log: unknown(why), fresh: false };
   });
-  return { settled: state['settled'] === true, controllers };
+  return { settled: state['settled'] === true, controllers, removed: new Set() };
 }
 
 /**
- * What nvme-stas 2.4.1's stafd says. It cannot tell an empty log from one that was not read, nor a
- * DC that was removed from one that it has not found yet: both are unknown.
+ * What nvme-stas 2.4.1's stafd says. It cannot tell an empty log from one that was not read (unless
+ * it has shown one before: `wasRead`), nor a DC that was removed from one that it has not found yet:
+ * both are unknown.
  */
-export function parseAllLogPages(text: string, log: Log): DiscoveryState {
+export function parseAllLogPages(
+  text: string,
+  log: Log,
+  wasRead: (dc: TidKey) => boolean,
+): DiscoveryState {
   const list: unknown = JSON.parse(text);
   if (!Array.isArray(list)) throw new Error('its log pages are not of a known form');
   const controllers = list.map((item: unknown): ReportedDc => {
-    const pages = isRecord(item) ? item['log-pages'] : undefined;
-    const empty = !Array.isArray(pages) || pages.length === 0;
-    return reportedDc(item, log, empty ? 'it may not have been read yet' : undefined);
+    const { pages, tid } = reportedDc(item);
+    if (pages.length === 0 && !wasRead(tidKey(tid))) {
+      return { tid, log: unknown('it may not have been read yet'), fresh: false };
+    }
+    return { tid, log: known(readEntries(pages, log)), fresh: true };
   });
-  return { settled: false, controllers };
+  return { settled: false, controllers, removed: new Set() };
 }
 
-function reportedDc(item: unknown, log: Log, unknownWhy: string | undefined): ReportedDc {
+function reportedDc(item: unknown): {
+  readonly tid: TransportId;
+  readonly pages: readonly unknown[];
+} {
   const tid = isRecord(item) ? tidFromDict(item['discovery-controller']) : undefined;
   const pages = isRecord(item) ? item['log-pages'] : undefined;
   if (tid === undefined || !Array.isArray(pages)) {
     throw new Error('one of its discovery controllers is not of a known form');
   }
-  if (unknownWhy !== undefined) return { tid, log: unknown(unknownWhy) };
+  return { tid, pages };
+}
+
+function readEntries(pages: readonly unknown[], log: Log): readonly DiscoveryEntry[] {
   const entries: DiscoveryEntry[] = [];
-  for (const page of pages as readonly unknown[]) {
+  for (const page of pages) {
     const parsed = isRecord(page) ? dictToEntry(page) : { reason: 'it is not a dictionary' };
     if ('entry' in parsed && parsed.entry !== undefined) entries.push(parsed.entry);
     else log.debug(`A log page entry of stafd is not used: ${parsed.reason}`);
   }
-  return { tid, log: known(entries) };
+  return entries;
 }

@@ -23,6 +23,8 @@ export function parseLkc(content: unknown): readonly SavedIoc[] | undefined {
     const tid = tidFromDict(item['tid']);
     const sources = stringList(item['sources']);
     if (tid === undefined || sources === undefined) return undefined;
+    // Nothing is ever kept that no source asked for.
+    if (sources.length === 0) return undefined;
     saved.push({ tid, sources });
   }
   return saved;

@@ -7,7 +7,7 @@
 import { mergeOptions } from '../config/connect-option.ts';
 import { matchesExclude } from '../config/exclude.ts';
 import type { ServiceConfig } from '../config/service-config.ts';
-import { addressRefusal } from '../core/address-rules.ts';
+import { addressKey, addressRefusal } from '../core/address-rules.ts';
 import type { Answer } from '../core/answer.ts';
 import {
   planControllers,
@@ -29,6 +29,11 @@ export interface ReportedDc {
   readonly tid: TransportId;
   /** The last log that was read whole; unknown until the first. */
   readonly log: Answer<readonly DiscoveryEntry[]>;
+  /**
+   * The log was read since stafd started. One that stafd remembers from before may be older than
+   * what was connected since: that an entry is missing in it proves nothing.
+   */
+  readonly fresh: boolean;
 }
 
 /** What stafd says. */
@@ -36,6 +41,8 @@ export interface DiscoveryState {
   /** Its list of DCs is complete: one that is missing was removed. */
   readonly settled: boolean;
   readonly controllers: readonly ReportedDc[];
+  /** DCs that this stafd listed before and lists no longer: it removed them. */
+  readonly removed: ReadonlySet<TidKey>;
 }
 
 export interface IocExtra {
@@ -66,17 +73,25 @@ export type IocAction = ControllerAction<IocExtra>;
 
 /** The source of what one DC's log lists. */
 export function logSource(dc: TransportId): SourceId {
-  return `log:${tidKey(dc)}`;
+  return `${LOG}${tidKey(dc)}`;
 }
+
+const LOG = 'log:';
 
 export function planIoControllers(snapshot: StacdSnapshot): readonly IocAction[] {
   const configured = new Map(snapshot.configured.map((entry) => [entry.source, entry]));
+  const { discovery } = snapshot;
+  const reported = new Map(
+    discovery.kind === 'known'
+      ? discovery.value.controllers.map((dc) => [logSource(dc.tid), dc])
+      : [],
+  );
   return planControllers({
     existing: snapshot.controllers,
     wanted: wantedControllers(snapshot),
     refusal: (tid) => refusal(snapshot.config, tid),
     evidence: (source) => {
-      if (source.startsWith('log:')) return logEvidence(snapshot.discovery, source);
+      if (source.startsWith(LOG)) return logEvidence(discovery, reported, source);
       const entry = configured.get(source);
       if (entry === undefined) {
         return { kind: 'absent', why: 'the configuration no longer lists it' };
@@ -95,17 +110,25 @@ function refusal(config: ServiceConfig, tid: TransportId): string | undefined {
   return addressRefusal(tid, config.ipFamilies);
 }
 
-function logEvidence(discovery: Answer<DiscoveryState>, source: SourceId): SourceEvidence {
+function logEvidence(
+  discovery: Answer<DiscoveryState>,
+  reported: ReadonlyMap<SourceId, ReportedDc>,
+  source: SourceId,
+): SourceEvidence {
   if (discovery.kind === 'unknown') return { kind: 'unknown', why: discovery.why };
-  const dc = discovery.value.controllers.find(({ tid }) => logSource(tid) === source);
+  const dc = reported.get(source);
   if (dc === undefined) {
-    return discovery.value.settled
+    return discovery.value.settled ||
+      discovery.value.removed.has(source.slice(LOG.length) as TidKey)
       ? { kind: 'absent', why: 'its discovery controller was removed' }
       : { kind: 'unknown', why: 'stafd has not found all discovery controllers yet' };
   }
-  return dc.log.kind === 'unknown'
-    ? { kind: 'unknown', why: `its discovery log is unknown: ${dc.log.why}` }
-    : { kind: 'absent', why: 'its discovery controller no longer lists it' };
+  if (dc.log.kind === 'unknown') {
+    return { kind: 'unknown', why: `its discovery log is unknown: ${dc.log.why}` };
+  }
+  return dc.fresh
+    ? { kind: 'absent', why: 'its discovery controller no longer lists it' }
+    : { kind: 'unknown', why: 'its discovery log was not read since stafd started' };
 }
 
 export function wantedControllers(
@@ -179,7 +202,7 @@ export function keepsConnection(config: ServiceConfig, tid: TransportId): boolea
 }
 
 /**
- * Connections that nobody wants, for the scope that drops those of others too. Empty unless
+ * Connections that nobody wants, for the scope that drops those of others too. Undefined unless
  * everything is known: an incomplete picture would show wanted ones as unwanted.
  */
 export function unwantedConnections(
@@ -187,21 +210,29 @@ export function unwantedConnections(
   kernel: readonly KernelController[],
   heldInstances: ReadonlySet<string>,
   interfaces: readonly InterfaceAddressLike[],
-): readonly KernelController[] {
+): readonly KernelController[] | undefined {
   const { config, discovery } = snapshot;
   if (config.disconnectScope !== 'all-connections-matching-disconnect-trtypes') return [];
-  if (snapshot.configured.some(({ answer }) => answer.kind === 'unknown')) return [];
-  if (discovery.kind === 'unknown' || !discovery.value.settled) return [];
-  if (discovery.value.controllers.some(({ log }) => log.kind === 'unknown')) return [];
-  const wanted = [...wantedControllers(snapshot).values()]
-    .map(({ tid }) => tid)
-    .filter((tid) => refusal(config, tid) === undefined);
+  if (snapshot.configured.some(({ answer }) => answer.kind === 'unknown')) return undefined;
+  if (discovery.kind === 'unknown' || !discovery.value.settled) return undefined;
+  const unread = ({ fresh, log }: ReportedDc): boolean => log.kind === 'unknown' || !fresh;
+  if (discovery.value.controllers.some(unread)) return undefined;
+  const wanted = new Map<string, TransportId[]>();
+  for (const { tid } of wantedControllers(snapshot).values()) {
+    if (refusal(config, tid) !== undefined) continue;
+    const key = addressKey(tid.transport, tid.traddr);
+    const there = wanted.get(key);
+    if (there === undefined) wanted.set(key, [tid]);
+    else there.push(tid);
+  }
   const transports: ReadonlySet<string> = config.disconnectTrtypes;
   return kernel.filter(
     (controller) =>
       transports.has(controller.transport) &&
       isIoController(controller) &&
       !heldInstances.has(controller.instance) &&
-      !wanted.some((tid) => matchesConnection(tid, 'io', controller, interfaces)),
+      !wanted
+        .get(addressKey(controller.transport, controller.traddr))
+        ?.some((tid) => matchesConnection(tid, 'io', controller, interfaces)),
   );
 }

@@ -40,6 +40,12 @@ import {
 /** After `add`, the kernel needs a moment before sysfs says everything about a controller. */
 const AUDIT_AFTER_ADD_MS = 1_000;
 
+/** One picture of the kernel serves for all that was remembered. */
+const RESTORE_AGE_MS = 10_000;
+
+/** A kernel connect and a few disconnects; the service manager waits a little longer. */
+const STOP_MS = 60_000;
+
 export type IocRecord = ControllerRecord<IocExtra>;
 
 export interface StacdSettings {
@@ -70,6 +76,7 @@ export class StacdService {
   readonly #lkc: LastKnownConfig<readonly SavedIoc[]>;
   #settings: StacdSettings;
   #auditDue = true;
+  #stopping = false;
   #auditTimer: Disposable | undefined;
 
   constructor(settings: StacdSettings, deps: StacdDeps) {
@@ -135,6 +142,7 @@ export class StacdService {
     this.#configure();
     const saved = await this.#lkc.load();
     if (saved !== undefined && saved.length > 0) await this.#restore(saved);
+    if (this.#stopping) return;
     this.#loop.start();
   }
 
@@ -154,12 +162,13 @@ export class StacdService {
 
   /** Leaves every connection as it is; resolves when nothing is in flight any more. */
   async stop(): Promise<void> {
+    this.#stopping = true;
     await this.#loop.stop();
     this.#auditTimer?.dispose();
     this.#configured.dispose();
     this.#save();
     for (const { driver } of this.#controllers.all()) this.#controllers.remove(driver.key, true);
-    await this.#controllers.empty();
+    await this.#controllers.emptyWithin(STOP_MS);
     await this.#lkc.flush();
     this.#controllers.dispose();
     this.#queue.dispose();
@@ -175,13 +184,16 @@ export class StacdService {
   }
 
   async #restore(saved: readonly SavedIoc[]): Promise<void> {
-    const kernel = await this.#loop.index.get(0);
     const interfaces = this.#deps.interfaces.list();
     for (const { sources, tid } of saved) {
-      for (const controller of kernel.values()) {
-        if (!matchesConnection(tid, 'io', controller, interfaces)) continue;
-        this.#controllers.add(tid, new Set(sources), { options: {}, entry: undefined, ncc: false });
-        break;
+      try {
+        const candidates = await this.#loop.index.atAddress(tid, RESTORE_AGE_MS);
+        const there = candidates.some((kernel) => matchesConnection(tid, 'io', kernel, interfaces));
+        // The first plan starts those that it keeps.
+        if (there) this.#controllers.add(tid, new Set(sources), RESTORED);
+      } catch (thrown) {
+        const { message } = toPortError(thrown);
+        this.#deps.log.warning(`${printTid(tid)} - Not taken up again: ${message}`);
       }
     }
   }
@@ -204,7 +216,8 @@ export class StacdService {
       switch (action.kind) {
         case 'add': {
           const { extra, sources, tid } = action.wanted;
-          this.#controllers.add(tid, sources, extra);
+          if (this.#controllers.add(tid, sources, extra))
+            this.#controllers.start(action.wanted.key);
           break;
         }
         case 'keep': {
@@ -213,6 +226,7 @@ export class StacdService {
           record.sources = action.sources;
           record.keptBecause = action.why;
           if (action.wanted !== undefined) this.#update(record, action.wanted.extra);
+          this.#controllers.start(action.key);
           break;
         }
         case 'remove':
@@ -267,9 +281,9 @@ export class StacdService {
     }
     const interfaces = this.#deps.interfaces.list();
     const unwanted = unwantedConnections(picture, [...kernel.values()], held, interfaces);
-    if (picture.discovery.kind === 'known' && picture.discovery.value.settled) {
-      this.#auditDue = false;
-    }
+    // Not everything is known: it stays due.
+    if (unwanted === undefined) return;
+    this.#auditDue = false;
     for (const controller of unwanted) void this.#disconnectUnwanted(controller);
   }
 
@@ -303,5 +317,8 @@ export class StacdService {
     this.#lkc.save(dumpLkc(saved));
   }
 }
+
+/** What a configuration or a log says of it is filled in by the first plan. */
+const RESTORED: IocExtra = { options: {}, entry: undefined, ncc: false };
 
 const CONNECTING: ReadonlySet<string> = new Set(['connecting', 'disposing']);

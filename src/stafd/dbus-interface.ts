@@ -56,7 +56,7 @@ export function stafdSignals(bus: Bus): StafdListener {
 export function stafdObject(deps: StafdObjectDeps): ExportedObject {
   const { clock, log, service } = deps;
   const find = (strings: TidStrings): DcRecord | undefined => {
-    const tid = tidOfStrings(strings);
+    const tid = tidOfStrings(strings, service.settings.host);
     if (tid === undefined) return undefined;
     const key = tidKey(tid);
     return service.controllers().find(({ driver }) => driver.key === key);
@@ -110,7 +110,11 @@ export function stafdObject(deps: StafdObjectDeps): ExportedObject {
               'discovery-controller': describe(record, false),
               log:
                 answer.kind === 'known'
-                  ? { state: 'known', generation: answer.value.generation }
+                  ? {
+                      state: 'known',
+                      generation: answer.value.generation,
+                      fresh: answer.value.fresh,
+                    }
                   : { state: 'unknown', why: answer.why },
               'log-pages': pages(record),
             };

@@ -14,24 +14,34 @@ export interface SavedDc {
   readonly log: LogAnswer;
 }
 
-/** JSON: `[{tid, origin, sources, log: null | {generation, entries}}]`. */
-export function dumpLkc(saved: readonly SavedDc[]): unknown {
-  return saved.map(({ tid, origin, sources, log }) => ({
-    tid: tidToDict(tid),
-    origin,
-    sources,
-    log:
-      log.kind === 'known'
-        ? { generation: log.value.generation, entries: log.value.entries.map(entryToDict) }
-        : null,
-  }));
+export interface SavedState {
+  /** The list of DCs was complete: see StafdService.settled. */
+  readonly settled: boolean;
+  readonly controllers: readonly SavedDc[];
+}
+
+/** JSON: `{settled, controllers: [{tid, origin, sources, log: null | {generation, entries}}]}`. */
+export function dumpLkc({ controllers, settled }: SavedState): unknown {
+  return {
+    settled,
+    controllers: controllers.map(({ tid, origin, sources, log }) => ({
+      tid: tidToDict(tid),
+      origin,
+      sources,
+      log:
+        log.kind === 'known'
+          ? { generation: log.value.generation, entries: log.value.entries.map(entryToDict) }
+          : null,
+    })),
+  };
 }
 
 /** Undefined for anything that this version would not have written. */
-export function parseLkc(content: unknown): readonly SavedDc[] | undefined {
-  if (!Array.isArray(content)) return undefined;
+export function parseLkc(content: unknown): SavedState | undefined {
+  if (!isRecord(content) || typeof content['settled'] !== 'boolean') return undefined;
+  if (!Array.isArray(content['controllers'])) return undefined;
   const saved: SavedDc[] = [];
-  for (const item of content as readonly unknown[]) {
+  for (const item of content['controllers'] as readonly unknown[]) {
     if (!isRecord(item)) return undefined;
     const tid = tidFromDict(item['tid']);
     const origin = parseOrigin(item['origin']);
@@ -40,9 +50,11 @@ export function parseLkc(content: unknown): readonly SavedDc[] | undefined {
     if (tid === undefined || origin === undefined || sources === undefined || log === undefined) {
       return undefined;
     }
+    // Nothing is ever kept that no source asked for.
+    if (sources.length === 0) return undefined;
     saved.push({ tid, origin, sources, log });
   }
-  return saved;
+  return { settled: content['settled'], controllers: saved };
 }
 
 function parseOrigin(value: unknown): Origin | undefined {
@@ -62,5 +74,5 @@ function parseLog(value: unknown): LogAnswer | undefined {
     if (parsed.entry === undefined) return undefined;
     entries.push(parsed.entry);
   }
-  return known({ generation: value['generation'], entries });
+  return known({ generation: value['generation'], entries, fresh: false });
 }

@@ -26,15 +26,24 @@ export type Origin = 'configured' | 'discovered' | 'referral';
 
 export const MDNS_SOURCE: SourceId = 'mdns';
 
+const REFERRAL = 'referral:';
+
 export function referralSource(referrer: TidKey): SourceId {
-  return `referral:${referrer}`;
+  return `${REFERRAL}${referrer}`;
 }
 
 /** The last log that was read whole from a DC. */
-export type LogAnswer = Answer<{
+export type LogAnswer = Answer<KnownLog>;
+
+export interface KnownLog {
   readonly generation: string;
   readonly entries: readonly DiscoveryEntry[];
-}>;
+  /**
+   * Read since the start of the daemon. One that was remembered still says what to connect to, but
+   * may be older than what was connected: that an entry is missing in it proves nothing.
+   */
+  readonly fresh: boolean;
+}
 
 export interface DcExtra {
   readonly origin: Origin;
@@ -68,9 +77,9 @@ export interface DcSnapshot extends ExistingController {
 export type DcAction = ControllerAction<DcExtra>;
 
 export function planDiscoveryControllers(snapshot: StafdSnapshot): readonly DcAction[] {
-  const wanted = wantedControllers(snapshot);
-  const byKey = new Map(snapshot.controllers.map((dc) => [dc.key, dc]));
   const configured = new Map(snapshot.configured.map((entry) => [entry.source, entry]));
+  const byKey = new Map(snapshot.controllers.map((dc) => [dc.key, dc]));
+  const { followed, wanted } = wantedControllers(snapshot, byKey, configured);
   return planControllers({
     existing: snapshot.controllers,
     wanted,
@@ -84,7 +93,7 @@ export function planDiscoveryControllers(snapshot: StafdSnapshot): readonly DcAc
           ? { kind: 'unknown', why: entry.answer.why }
           : { kind: 'absent', why: 'its name has another address now' };
       }
-      if (source.startsWith('referral:')) return referralEvidence(source, byKey, wanted);
+      if (source.startsWith(REFERRAL)) return referralEvidence(source, byKey, followed);
       return { kind: 'absent', why: 'the configuration no longer lists it' };
     },
   });
@@ -97,72 +106,85 @@ function refusal(config: ServiceConfig, tid: TransportId): string | undefined {
   return addressRefusal(tid, config.ipFamilies);
 }
 
-function wantedControllers(snapshot: StafdSnapshot): Map<TidKey, WantedController<DcExtra>> {
+interface Wanted {
+  readonly wanted: Map<TidKey, WantedController<DcExtra>>;
+  /** The DCs whose referrals count: those that are wanted or that stay for want of evidence. */
+  readonly followed: ReadonlySet<TidKey>;
+}
+
+type ByKey = ReadonlyMap<TidKey, DcSnapshot>;
+type BySource = ReadonlyMap<SourceId, ConfiguredInput>;
+
+function wantedControllers(snapshot: StafdSnapshot, byKey: ByKey, configured: BySource): Wanted {
   const wanted = new Map<TidKey, WantedController<DcExtra>>();
-  const roots: TransportId[] = [];
+  const roots = new Map<TidKey, TransportId>();
   const want = (tid: TransportId, source: SourceId, extra: DcExtra): void => {
     const key = tidKey(tid);
     const before = wanted.get(key);
-    if (before === undefined) roots.push(tid);
     const sources = new Set(before?.sources).add(source);
     // The first to ask has precedence: configured, then discovered, then referral.
     wanted.set(key, { key, tid, sources, extra: before?.extra ?? extra });
   };
-  for (const entry of snapshot.configured) {
-    if (entry.answer.kind === 'known') {
-      const { options } = entry;
-      want(entry.answer.value, entry.source, { origin: 'configured', options });
-    }
+  for (const { answer, options, source } of snapshot.configured) {
+    if (answer.kind === 'known') want(answer.value, source, { origin: 'configured', options });
   }
   if (snapshot.mdns.kind === 'known') {
     for (const tid of snapshot.mdns.value) {
       want(tid, MDNS_SOURCE, { origin: 'discovered', options: {} });
     }
   }
-  followReferrals(snapshot, roots, want);
-  return wanted;
+  for (const { key, tid } of wanted.values()) roots.set(key, tid);
+  // Those that stay without being wanted (mDNS silent, name unresolved) still refer to others.
+  for (const dc of snapshot.controllers) {
+    if (!roots.has(dc.key) && stays(snapshot, configured, dc)) roots.set(dc.key, dc.tid);
+  }
+  return { wanted, followed: followReferrals(snapshot, byKey, roots, want) };
 }
 
-/** From DC to DC by their logs; `want` appends each newly reached one to `reached`. */
+/** From DC to DC by their logs; where a log is not known, to those that it once referred to. */
 function followReferrals(
   snapshot: StafdSnapshot,
-  reached: readonly TransportId[],
+  byKey: ByKey,
+  roots: ReadonlyMap<TidKey, TransportId>,
   want: (tid: TransportId, source: SourceId, extra: DcExtra) => void,
-): void {
-  const byKey = new Map(snapshot.controllers.map((dc) => [dc.key, dc]));
-  // Those that stay without being wanted (mDNS silent, name unresolved) still refer to others.
-  const queue: TransportId[] = [...reached];
-  const seen = new Set(queue.map(tidKey));
+): ReadonlySet<TidKey> {
+  const referredBy = new Map<SourceId, DcSnapshot[]>();
   for (const dc of snapshot.controllers) {
-    if (!seen.has(dc.key) && stays(snapshot, dc)) {
-      seen.add(dc.key);
-      queue.push(dc.tid);
+    for (const source of dc.sources) {
+      if (!source.startsWith(REFERRAL)) continue;
+      const referred = referredBy.get(source);
+      if (referred === undefined) referredBy.set(source, [dc]);
+      else referred.push(dc);
     }
   }
-  // The queue grows while it is walked.
-  for (const referrer of queue) {
+  const followed = new Set<TidKey>();
+  const queue = new Map(roots);
+  // The queue grows while it is walked; a key that is in it keeps its place.
+  for (const [key, referrer] of queue) {
     if (refusal(snapshot.config, referrer) !== undefined) continue;
-    const dc = byKey.get(tidKey(referrer));
-    if (dc?.log.kind !== 'known') continue;
-    for (const entry of dc.log.value.entries) {
-      if (entry.subtype !== 'referral') continue;
-      const tid = entryToTid(entry, dc.tid);
-      want(tid, referralSource(dc.key), { origin: 'referral', options: {} });
-      const key = tidKey(tid);
-      if (!seen.has(key)) {
-        seen.add(key);
-        queue.push(tid);
+    followed.add(key);
+    const source = referralSource(key);
+    const log = byKey.get(key)?.log;
+    if (log?.kind === 'known') {
+      for (const entry of log.value.entries) {
+        if (entry.subtype !== 'referral') continue;
+        const tid = entryToTid(entry, referrer);
+        want(tid, source, { origin: 'referral', options: {} });
+        queue.set(tidKey(tid), tid);
       }
     }
+    if (log?.kind !== 'known' || !log.value.fresh) {
+      for (const dc of referredBy.get(source) ?? []) queue.set(dc.key, dc.tid);
+    }
   }
+  return followed;
 }
 
 /** Whether a source other than a referral keeps it for want of evidence. */
-function stays(snapshot: StafdSnapshot, dc: DcSnapshot): boolean {
+function stays(snapshot: StafdSnapshot, configured: BySource, dc: DcSnapshot): boolean {
   for (const source of dc.sources) {
     if (source === MDNS_SOURCE && mdnsEvidence(snapshot, dc).kind === 'unknown') return true;
-    const entry = snapshot.configured.find((candidate) => candidate.source === source);
-    if (entry?.answer.kind === 'unknown') return true;
+    if (configured.get(source)?.answer.kind === 'unknown') return true;
   }
   return false;
 }
@@ -180,22 +202,39 @@ function mdnsEvidence(snapshot: StafdSnapshot, dc: DcSnapshot | undefined): Sour
   return { kind: 'absent', why: 'mDNS no longer reports it and it does not answer' };
 }
 
+/** When the time of the next DC is over that only mDNS named and that is not connected. */
+export function nextExpiry({ config, controllers, now }: StafdSnapshot): number {
+  const seconds = config.zeroconfPersistence;
+  if (seconds < 0) return Infinity;
+  let next = Infinity;
+  for (const { sources, unresponsiveSince } of controllers) {
+    if (unresponsiveSince === undefined || !sources.has(MDNS_SOURCE)) continue;
+    const due = unresponsiveSince + seconds * 1000;
+    if (due > now) next = Math.min(next, due);
+  }
+  return next;
+}
+
 /** A referral is gone when its referrer is, or when the referrer's log was read without it. */
 function referralEvidence(
   source: SourceId,
-  byKey: ReadonlyMap<TidKey, DcSnapshot>,
-  wanted: ReadonlyMap<TidKey, WantedController<DcExtra>>,
+  byKey: ByKey,
+  followed: ReadonlySet<TidKey>,
 ): SourceEvidence {
-  const referrerKey = source.slice('referral:'.length) as TidKey;
-  const referrer = byKey.get(referrerKey);
-  if (referrer === undefined) {
-    return wanted.has(referrerKey)
-      ? { kind: 'unknown', why: 'the referring controller was not read yet' }
-      : { kind: 'absent', why: 'the referring controller is gone' };
+  const referrerKey = source.slice(REFERRAL.length) as TidKey;
+  if (!followed.has(referrerKey)) {
+    return { kind: 'absent', why: 'the referring controller is gone' };
   }
-  return referrer.log.kind === 'unknown'
-    ? { kind: 'unknown', why: `the referring controller's log is unknown: ${referrer.log.why}` }
-    : { kind: 'absent', why: 'the referring controller no longer lists it' };
+  const log = byKey.get(referrerKey)?.log;
+  if (log === undefined) {
+    return { kind: 'unknown', why: 'the referring controller was not read yet' };
+  }
+  if (log.kind === 'unknown') {
+    return { kind: 'unknown', why: `the referring controller's log is unknown: ${log.why}` };
+  }
+  return log.value.fresh
+    ? { kind: 'absent', why: 'the referring controller no longer lists it' }
+    : { kind: 'unknown', why: "the referring controller's log was not read since the start" };
 }
 
 /** [Global] options with those of the controller's own line on top. */

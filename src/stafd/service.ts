@@ -10,9 +10,10 @@
 import { known, unknown, type Answer } from '../core/answer.ts';
 import { isDiscoveryLogChange } from '../nvme/aen.ts';
 import { decodeEntries } from '../nvme/discovery-log.ts';
-import { isDiscoveryController } from '../nvme/connection-match.ts';
+import { isDiscoveryController, matchesConnection } from '../nvme/connection-match.ts';
 import { printTid, type TransportId } from '../nvme/transport-id.ts';
 import type { DeviceEvent } from '../ports/devices.ts';
+import type { Disposable } from '../ports/disposable.ts';
 import type { RawDiscoveryLog } from '../ports/fabrics.ts';
 import { ConfiguredControllers } from '../runtime/configured-controllers.ts';
 import { ConnectQueue } from '../runtime/connect-queue.ts';
@@ -23,9 +24,26 @@ import type { KernelSnapshot } from '../runtime/kernel-index.ts';
 import { LastKnownConfig } from '../runtime/last-known-config.ts';
 import { controllerFields, logReport } from '../runtime/reports.ts';
 import { ServiceLoop } from '../runtime/service-loop.ts';
-import { STAFD_LKC_VERSION, dumpLkc, parseLkc, type SavedDc } from './last-known-config.ts';
-import { effectiveOptions, planDiscoveryControllers, type DcSnapshot } from './plan.ts';
+import {
+  STAFD_LKC_VERSION,
+  dumpLkc,
+  parseLkc,
+  type SavedDc,
+  type SavedState,
+} from './last-known-config.ts';
+import {
+  effectiveOptions,
+  nextExpiry,
+  planDiscoveryControllers,
+  type DcSnapshot,
+  type StafdSnapshot,
+} from './plan.ts';
 import type { DcData, DcRecord, StafdDeps, StafdSettings } from './service-types.ts';
+
+/** A kernel connect and a few disconnects; the service manager waits a little longer. */
+const STOP_MS = 60_000;
+/** The loop looks at everything this often anyway. */
+const EXPIRY_WITHIN_MS = 60_000;
 
 export class StafdService {
   readonly #deps: StafdDeps;
@@ -33,10 +51,13 @@ export class StafdService {
   readonly #queue: ConnectQueue;
   readonly #controllers: ControllerSet<DcData>;
   readonly #configured: ConfiguredControllers;
-  readonly #lkc: LastKnownConfig<readonly SavedDc[]>;
+  readonly #lkc: LastKnownConfig<SavedState>;
   #settings: StafdSettings;
-  #restored = false;
   #settled = false;
+  /** The list of DCs was complete when it was remembered, and nothing was lost since. */
+  #restoredSettled = false;
+  #expiry: Disposable | undefined;
+  #atStop: readonly DcRecord[] | undefined;
   #stopping = false;
 
   constructor(settings: StafdSettings, deps: StafdDeps) {
@@ -88,14 +109,21 @@ export class StafdService {
     return this.#settings;
   }
 
-  /** All sources have answered since the start, or what was known before was taken up. */
+  /**
+   * The list of DCs is complete, so that one that is missing is not wanted: all sources have
+   * answered since the start, the logs of all DCs included, since they may refer to others; or a
+   * list that was complete was remembered.
+   */
   get settled(): boolean {
     return this.#settled;
   }
 
-  /** Controllers that are not on their way out. */
+  /**
+   * Controllers that are not on their way out. While the daemon stops, those that it had: nobody is
+   * to take its end for the removal of its controllers.
+   */
   controllers(): readonly DcRecord[] {
-    return this.#controllers.live();
+    return this.#atStop ?? this.#controllers.live();
   }
 
   /** Those that are being disconnected. */
@@ -110,12 +138,12 @@ export class StafdService {
   async start(): Promise<void> {
     this.#configure();
     const saved = await this.#lkc.load();
-    this.#restored = saved !== undefined;
-    for (const dc of saved ?? []) {
-      const { tid, origin, log, sources } = dc;
+    if (this.#stopping) return;
+    this.#restoredSettled = saved?.settled ?? false;
+    // The first plan starts those that it keeps, with what the configuration says of them now.
+    for (const { log, origin, sources, tid } of saved?.controllers ?? []) {
       this.#controllers.add(tid, new Set(sources), {
         origin,
-        // The configuration names them anew.
         options: {},
         log,
         unresponsiveSince: this.#deps.clock.now(),
@@ -141,12 +169,14 @@ export class StafdService {
   /** Leaves or disconnects the connections as the configuration says; resolves when done. */
   async stop(): Promise<void> {
     this.#stopping = true;
+    this.#atStop = this.#controllers.live();
     await this.#loop.stop();
+    this.#expiry?.dispose();
     this.#configured.dispose();
     const keep = this.#settings.config.persistentConnections;
     this.#save();
     for (const { driver } of this.#controllers.all()) this.#controllers.remove(driver.key, keep);
-    await this.#controllers.empty();
+    await this.#controllers.emptyWithin(STOP_MS);
     await this.#lkc.flush();
     this.#controllers.dispose();
     this.#queue.dispose();
@@ -182,6 +212,7 @@ export class StafdService {
           const log = unknown('it was not read yet');
           const data = { ...extra, log, unresponsiveSince: this.#deps.clock.now() };
           if (this.#controllers.add(tid, sources, data)) {
+            this.#controllers.start(action.wanted.key);
             this.#deps.log.info(
               `${printTid(tid)} - Added (${extra.origin})`,
               controllerFields(tid, undefined),
@@ -197,6 +228,7 @@ export class StafdService {
           if (action.wanted !== undefined) {
             record.extra = { ...record.extra, ...action.wanted.extra };
           }
+          this.#controllers.start(action.key);
           break;
         }
         case 'remove': {
@@ -213,15 +245,16 @@ export class StafdService {
         }
       }
     }
-    this.#save();
     this.#settle();
+    this.#save();
+    this.#armExpiry(this.#picture());
     if (removed) {
       this.#deps.listener.dcRemoved();
       this.#deps.listener.discoveryStateChanged();
     }
   }
 
-  #picture(): Parameters<typeof planDiscoveryControllers>[0] {
+  #picture(): StafdSnapshot {
     return {
       now: this.#deps.clock.now(),
       config: this.#settings.config,
@@ -244,10 +277,28 @@ export class StafdService {
 
   #settle(): void {
     if (this.#settled) return;
-    const sources = [...this.#configured.list().map(({ answer }) => answer), this.#mdns()];
-    if (!this.#restored && sources.some(({ kind }) => kind === 'unknown')) return;
+    if (!this.#restoredSettled) {
+      const answers: readonly Answer<unknown>[] = [
+        ...this.#configured.list().map(({ answer }) => answer),
+        this.#mdns(),
+        ...this.#controllers.live().map(({ extra }) => extra.log),
+      ];
+      if (answers.some(({ kind }) => kind === 'unknown')) return;
+    }
     this.#settled = true;
     this.#deps.listener.discoveryStateChanged();
+  }
+
+  /** Looks again when the time of the next DC that mDNS is silent about is over. */
+  #armExpiry(picture: StafdSnapshot): void {
+    this.#expiry?.dispose();
+    this.#expiry = undefined;
+    const wait = nextExpiry(picture) - picture.now;
+    // What is further away is the business of a later pass.
+    if (wait > EXPIRY_WITHIN_MS) return;
+    this.#expiry = this.#deps.clock.setTimer(wait, () => {
+      this.#loop.mark();
+    });
   }
 
   #changed(record: DcRecord): void {
@@ -267,7 +318,7 @@ export class StafdService {
     const { entries, refused } = decodeEntries(raw.entries, raw.count);
     record.extra = {
       ...record.extra,
-      log: known({ generation: raw.generation.toString(), entries }),
+      log: known({ generation: raw.generation.toString(), entries, fresh: true }),
     };
     const fields = controllerFields(driver.tid, device);
     const prefix = `${printTid(driver.tid)} | ${device}`;
@@ -284,10 +335,9 @@ export class StafdService {
       );
     }
     if (this.#stopping) return;
-    this.#save();
     this.#deps.listener.logPagesChanged(driver.tid, device);
     this.#deps.listener.discoveryStateChanged();
-    // Referrals may have changed.
+    // Referrals may have changed, and it is to be remembered.
     this.#loop.mark();
   }
 
@@ -315,21 +365,23 @@ export class StafdService {
   }
 
   #hint(device: string, event: 'connected' | 'rediscover' | 'log-changed'): void {
-    const record = this.#controllers.holding(device);
-    if (record !== undefined) {
-      this.#deps.log.debug(`${printTid(record.driver.tid)} | ${device} - Event: ${event}`);
-      record.driver.feed({ kind: 'event', event });
-      return;
+    const records = this.#controllers.holding(device);
+    for (const { driver } of records) {
+      this.#deps.log.debug(`${printTid(driver.tid)} | ${device} - Event: ${event}`);
+      driver.feed({ kind: 'event', event });
     }
-    if (event !== 'connected') void this.#notOurs(device);
+    if (records.length === 0 && event !== 'connected') void this.#notOurs(device);
   }
 
   /** nvme-cli's rule is overridden while stafd runs: do for its DCs what the rule would do. */
   async #notOurs(device: string): Promise<void> {
     const kernel = await this.#loop.index.read(device).catch(() => undefined);
     if (this.#stopping || kernel === undefined || !isDiscoveryController(kernel)) return;
-    // It may have become ours meanwhile.
-    if (this.#controllers.holding(device) !== undefined) return;
+    // It may have become ours meanwhile, or be about to: its connect has not answered yet.
+    const interfaces = this.#deps.interfaces.list();
+    const ours = ({ driver }: DcRecord): boolean =>
+      matchesConnection(driver.tid, 'discovery', kernel, interfaces);
+    if (this.#controllers.live().some(ours)) return;
     this.#deps.nvmeCli.connectAll(device, kernel.hostTraddr, kernel.hostIface);
   }
 
@@ -340,6 +392,6 @@ export class StafdService {
       sources: [...sources],
       log: extra.log,
     }));
-    this.#lkc.save(dumpLkc(saved));
+    this.#lkc.save(dumpLkc({ settled: this.#settled, controllers: saved }));
   }
 }
