@@ -5,7 +5,7 @@
  * are those of SOURCE_DATE_EPOCH, or of the last commit.
  */
 import { createHash } from 'node:crypto';
-import { lstat, mkdir, mkdtemp, readFile, readdir, rm, utimes } from 'node:fs/promises';
+import { lstat, lutimes, mkdir, mkdtemp, readFile, readdir, rm, utimes } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -117,11 +117,11 @@ async function sourceDateEpoch(root: string): Promise<number> {
   }
 }
 
-/** Every file (not folder) below `folder`, sorted, as absolute paths. */
+/** Every file (no folder, no link) below `folder`, sorted, as absolute paths. */
 async function filesBelow(folder: string): Promise<readonly string[]> {
   const entries = await readdir(folder, { recursive: true, withFileTypes: true });
   return entries
-    .filter((entry) => !entry.isDirectory())
+    .filter((entry) => entry.isFile())
     .map((entry) => join(entry.parentPath, entry.name))
     .sort();
 }
@@ -148,7 +148,7 @@ async function totalBytes(files: readonly string[]): Promise<number> {
 
 async function setTimes(folder: string, epoch: number): Promise<void> {
   const entries = await readdir(folder, { recursive: true });
-  for (const entry of entries) await utimes(join(folder, entry), epoch, epoch);
+  for (const entry of entries) await lutimes(join(folder, entry), epoch, epoch);
   await utimes(folder, epoch, epoch);
 }
 

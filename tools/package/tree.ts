@@ -18,9 +18,14 @@ export const conffiles = ['etc/stas/stacd.conf', 'etc/stas/stafd.conf', 'etc/sta
 const units = ['stacd.service', 'stafd.service', 'stas-config.target', 'stas-config@.service'];
 const busPolicies = ['org.nvmexpress.stac.conf', 'org.nvmexpress.staf.conf'];
 
+function koffiLoader(ending: string): readonly string[] {
+  return ['index', 'src/koffi/index', 'src/koffi/src/static'].map((path) => `${path}.${ending}`);
+}
+
 /** npm packages that are installed beside the bundles: only the files that run. */
 const runtimeFiles: Readonly<Record<string, readonly string[]>> = {
-  koffi: ['package.json', 'index.js', 'src/koffi/index.js', 'src/koffi/src/static.js'],
+  // Both for import and for require().
+  koffi: ['package.json', ...['js', 'cjs'].flatMap(koffiLoader)],
   [dirname(dirname(koffiBinary))]: ['package.json', 'index.js', 'linux_x64/koffi.node'],
   udev: ['package.json', 'udev.js'],
   bindings: ['package.json', 'bindings.js'],
@@ -83,6 +88,7 @@ export async function layOut(options: {
     await write(join(tree, wrapper.path), wrapperText(wrapper), 0o755);
   }
 
+  await rootOfStafd(join(tree, libFolder, 'root'));
   await install(join(import.meta.dirname, 'README.Debian'), `${docFolder}/README.Debian`);
   for (const name of ['README.md', 'DISTROS.md']) {
     await install(join(root, name), `${docFolder}/${name}`);
@@ -105,17 +111,21 @@ export async function layOut(options: {
   }
 }
 
+/** The empty root that stafd.service mounts on, only what stafd may see. */
+async function rootOfStafd(root: string): Promise<void> {
+  for (const folder of ['dev', 'etc', 'opt', 'proc', 'run', 'sys', 'tmp', 'usr', 'var']) {
+    await mkdir(join(root, folder), { recursive: true });
+  }
+  for (const folder of ['bin', 'lib', 'lib64', 'sbin']) {
+    await symlink(`usr/${folder}`, join(root, folder));
+  }
+}
+
 /** Writes a file with its folders. */
 export async function write(path: string, content: string | Buffer, mode: number): Promise<void> {
   await mkdir(dirname(path), { recursive: true });
   await writeFile(path, content);
   await chmod(path, mode);
-}
-
-/** Makes a symbolic link with its folders. */
-export async function link(path: string, target: string): Promise<void> {
-  await mkdir(dirname(path), { recursive: true });
-  await symlink(target, path);
 }
 
 async function copy(from: string, to: string, mode: number): Promise<void> {
