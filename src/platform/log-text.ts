@@ -33,15 +33,17 @@ function escapeCharacter(character: string): string {
  * through the escaping of their own layer, and systemd's unit names are full of them.
  */
 export function oneLine(text: string, limit: number): string {
-  // Cut before escaping too, so that a huge text costs no more than a long one.
-  const escaped = text.slice(0, limit).replace(UNFIT, escapeCharacter);
-  if (text.length <= limit && escaped.length <= limit) return escaped;
+  if (text.length <= limit) {
+    const line = text.replace(UNFIT, escapeCharacter);
+    if (line.length <= limit) return line;
+  }
   const mark = `… [${text.length} characters]`;
-  return `${cut(escaped, limit - mark.length)}${mark}`;
-}
-
-/** The first `length` code units, without half a surrogate pair at the end. */
-function cut(text: string, length: number): string {
-  const last = text.charCodeAt(length - 1);
-  return text.slice(0, last >= 0xd800 && last <= 0xdbff ? length - 1 : length);
+  let line = '';
+  // By characters, so that neither one of them nor its escape is cut in two.
+  for (const character of text.slice(0, limit)) {
+    const piece = character.replace(UNFIT, escapeCharacter);
+    if (line.length + piece.length > limit - mark.length) break;
+    line += piece;
+  }
+  return line + mark;
 }

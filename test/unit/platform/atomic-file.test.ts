@@ -1,0 +1,109 @@
+import {
+  chmodSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { replaceFile } from '../../../src/platform/atomic-file.ts';
+
+let directory: string;
+let path: string;
+
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'atomic-'));
+  path = join(directory, 'sys.conf');
+});
+
+afterEach(() => {
+  rmSync(directory, { recursive: true });
+});
+
+function modeOf(file: string): number {
+  return statSync(file).mode & 0o7777;
+}
+
+test('makes a file with mode 0644, and the directories above it', async () => {
+  const deep = join(directory, 'a', 'b', 'sys.conf');
+  await replaceFile(deep, 'grüße\n');
+  expect(readFileSync(deep, 'utf8')).toBe('grüße\n');
+  expect(modeOf(deep)).toBe(0o644);
+  expect(modeOf(join(directory, 'a'))).toBe(0o755);
+});
+
+test('keeps the mode of the file that it replaces, and leaves nothing beside it', async () => {
+  writeFileSync(path, 'old');
+  chmodSync(path, 0o640);
+  const before = statSync(path);
+  await replaceFile(path, 'new');
+  const after = statSync(path);
+  expect(readFileSync(path, 'utf8')).toBe('new');
+  expect(after.mode).toBe(before.mode);
+  expect([after.uid, after.gid]).toEqual([before.uid, before.gid]);
+  expect(after.ino).not.toBe(before.ino);
+  expect(readdirSync(directory)).toEqual(['sys.conf']);
+});
+
+test('gives the mode that was asked for, whatever the umask', async () => {
+  const umask = process.umask(0o077);
+  try {
+    await replaceFile(path, 'x', { mode: 0o664 });
+  } finally {
+    process.umask(umask);
+  }
+  expect(modeOf(path)).toBe(0o664);
+});
+
+test('follows a symbolic link', async () => {
+  mkdirSync(join(directory, 'real'));
+  const target = join(directory, 'real', 'hostnqn');
+  writeFileSync(target, 'old');
+  symlinkSync(join('real', 'hostnqn'), path);
+  await replaceFile(path, 'new');
+  expect(readlinkSync(path)).toBe(join('real', 'hostnqn'));
+  expect(readFileSync(target, 'utf8')).toBe('new');
+});
+
+test('replaces a symbolic link itself where that is asked for', async () => {
+  const target = join(directory, 'secret');
+  writeFileSync(target, 'secret');
+  symlinkSync(target, path);
+  await replaceFile(path, 'new', { links: 'replace', mode: 0o600 });
+  expect(lstatSync(path).isFile()).toBe(true);
+  expect(modeOf(path)).toBe(0o600);
+  expect(readFileSync(target, 'utf8')).toBe('secret');
+});
+
+test('leaves the old file and nothing else when it fails', async () => {
+  mkdirSync(path);
+  writeFileSync(join(path, 'inside'), '');
+  await expect(replaceFile(path, 'new')).rejects.toMatchObject({ code: 'EISDIR' });
+  expect(readdirSync(directory)).toEqual(['sys.conf']);
+});
+
+test('a reader finds the old text or the new one, never a part', async () => {
+  const texts = ['a'.repeat(100_000), 'b'.repeat(50_000)];
+  await replaceFile(path, texts[0] ?? '');
+  const progress = { writing: true };
+  const write = (async () => {
+    for (let round = 1; round <= 20; round += 1) await replaceFile(path, texts[round % 2] ?? '');
+    progress.writing = false;
+  })();
+  let reads = 0;
+  while (progress.writing) {
+    expect(texts).toContain(readFileSync(path, 'utf8'));
+    reads += 1;
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  await write;
+  expect(reads).toBeGreaterThan(0);
+});
