@@ -1,0 +1,204 @@
+import { describe, expect, test } from 'vitest';
+import { known, unknown } from '../../../src/core/answer.ts';
+import { tidKey } from '../../../src/nvme/transport-id.ts';
+import {
+  MDNS_SOURCE,
+  nextExpiry,
+  planDiscoveryControllers,
+  referralSource,
+  type StafdSnapshot,
+} from '../../../src/stafd/plan.ts';
+import { config, dcTid, existing, readLog, remembered, snapshot, UNREAD } from './plan-samples.ts';
+
+const A = '10.0.0.1';
+const B = '10.0.0.2';
+const C = '10.0.0.3';
+
+function from(traddr: string): string {
+  return referralSource(tidKey(dcTid(traddr)));
+}
+
+function line(
+  traddr: string,
+  source = `configured:${traddr}`,
+): StafdSnapshot['configured'][number] {
+  return { source, options: {}, answer: known(dcTid(traddr)) };
+}
+
+/** What becomes of each controller, by address. */
+function fates(fields: Partial<StafdSnapshot>): Readonly<Record<string, string>> {
+  const names = new Map([A, B, C].map((traddr) => [tidKey(dcTid(traddr)), traddr]));
+  return Object.fromEntries(
+    planDiscoveryControllers(snapshot(fields)).map((action) => {
+      const key = action.kind === 'add' ? action.wanted.key : action.key;
+      return [names.get(key) ?? key, action.kind];
+    }),
+  );
+}
+
+describe('what is wanted', () => {
+  test('is configured, reported by mDNS, or referred to, in this order of precedence', () => {
+    const controllers = [existing(A, [`configured:${A}`], { log: readLog(A, B, C) })];
+    const mdns = known([dcTid(A), dcTid(B)]);
+    const actions = planDiscoveryControllers(
+      snapshot({ configured: [line(A)], mdns, controllers }),
+    );
+    const origins = actions.map((action) =>
+      action.kind === 'remove' ? undefined : action.wanted?.extra.origin,
+    );
+    expect(origins).toEqual(['configured', 'discovered', 'referral']);
+  });
+
+  test('takes a referral from where the referring DC is reached', () => {
+    const tid = dcTid(A, { hostTraddr: '10.0.0.9', hostIface: 'eth1' });
+    const controllers = [existing(A, ['configured:a'], { tid, key: tidKey(tid), log: readLog(B) })];
+    const configured = [{ source: 'configured:a', options: {}, answer: known(tid) }];
+    const [, added] = planDiscoveryControllers(snapshot({ configured, controllers }));
+    const expected = dcTid(B, { hostTraddr: '10.0.0.9', hostIface: 'eth1' });
+    expect(added).toMatchObject({ kind: 'add', wanted: { tid: expected } });
+  });
+
+  test('does not contain what is excluded, and what only that refers to', () => {
+    const excludes = [{ traddr: A, line: 4 }];
+    const controllers = [
+      existing(A, [`configured:${A}`], { log: readLog(B) }),
+      existing(B, [from(A)]),
+    ];
+    const configured = [line(A)];
+    expect(fates({ config: config({ excludes }), configured, controllers })).toEqual({
+      [A]: 'remove',
+      [B]: 'remove',
+    });
+  });
+});
+
+describe('a referral', () => {
+  const configured = [line(A)];
+
+  test('stays while the referring log was not read, and so do those behind it', () => {
+    const controllers = [
+      existing(A, [`configured:${A}`], { log: UNREAD }),
+      existing(B, [from(A)], { log: readLog(C) }),
+      existing(C, [from(B)]),
+    ];
+    expect(fates({ configured, controllers })).toEqual({ [A]: 'keep', [B]: 'keep', [C]: 'keep' });
+  });
+
+  test('stays while its referrer is wanted and not there yet', () => {
+    const controllers = [existing(B, [from(A)])];
+    expect(fates({ configured, controllers })).toEqual({ [A]: 'add', [B]: 'keep' });
+  });
+
+  test('stays although a log that is only remembered does not list it', () => {
+    const controllers = [
+      existing(A, [`configured:${A}`], { log: remembered() }),
+      existing(B, [from(A)]),
+    ];
+    expect(fates({ configured, controllers })).toEqual({ [A]: 'keep', [B]: 'keep' });
+  });
+
+  test('goes when the log was read without it', () => {
+    const controllers = [
+      existing(A, [`configured:${A}`], { log: readLog() }),
+      existing(B, [from(A)], { log: readLog(C) }),
+      existing(C, [from(B)]),
+    ];
+    expect(fates({ configured, controllers })).toEqual({
+      [A]: 'keep',
+      [B]: 'remove',
+      [C]: 'remove',
+    });
+  });
+
+  test.each([
+    ['known', readLog(B), readLog(A)],
+    ['unread', UNREAD, UNREAD],
+    ['remembered', remembered(B), remembered(A)],
+  ])('in a cycle goes with its root (logs %s)', (_, logA, logB) => {
+    const cycle = [
+      existing(A, [`configured:${A}`, from(B)], { log: logA }),
+      existing(B, [from(A)], { log: logB }),
+    ];
+    expect(fates({ configured, controllers: cycle })).toEqual({ [A]: 'keep', [B]: 'keep' });
+    expect(fates({ configured: [], controllers: cycle })).toEqual({ [A]: 'remove', [B]: 'remove' });
+  });
+
+  test('to itself keeps nothing', () => {
+    const controllers = [existing(A, [`configured:${A}`, from(A)], { log: readLog(A) })];
+    expect(fates({ controllers })).toEqual({ [A]: 'remove' });
+  });
+
+  test('of a DC whose name cannot be resolved now is still followed', () => {
+    const unresolved = { source: 'configured:a', options: {}, answer: unknown('no such name') };
+    const controllers = [
+      existing(A, ['configured:a'], { log: readLog(B) }),
+      existing(B, [from(A)]),
+    ];
+    expect(fates({ configured: [unresolved], controllers })).toEqual({ [A]: 'keep', [B]: 'keep' });
+  });
+});
+
+describe('a DC that mDNS no longer reports', () => {
+  const lost = { connected: false, unresponsiveSince: 1_000_000 };
+
+  function fate(seconds: number, now: number, fields = {}): string | undefined {
+    const controllers = [existing(A, [MDNS_SOURCE], { ...lost, ...fields })];
+    return fates({ now, config: config({ zeroconfPersistence: seconds }), controllers })[A];
+  }
+
+  test.each([0, 60, -1])('stays while it is connected (persistence %i)', (seconds) => {
+    expect(fate(seconds, 9e12, { connected: true, unresponsiveSince: undefined })).toBe('keep');
+  });
+
+  test('goes at once when unconnected with a persistence of 0', () => {
+    expect(fate(0, 1_000_000)).toBe('remove');
+  });
+
+  test('goes when it was unconnected for the persistence, not before', () => {
+    expect(fate(60, 1_059_999)).toBe('keep');
+    expect(fate(60, 1_060_000)).toBe('remove');
+  });
+
+  test('never goes with a persistence of -1', () => {
+    expect(fate(-1, 9e12)).toBe('keep');
+  });
+
+  test('stays while mDNS itself is unknown', () => {
+    const controllers = [existing(A, [MDNS_SOURCE], lost)];
+    const mdns = unknown('avahi-daemon is not running');
+    expect(fates({ now: 9e12, mdns, controllers })).toEqual({ [A]: 'keep' });
+  });
+
+  test('goes at once when it is excluded, connected or not', () => {
+    const controllers = [existing(A, [MDNS_SOURCE])];
+    const excludes = [{ transport: 'tcp' as const, line: 1 }];
+    const settings = config({ excludes, zeroconfPersistence: -1 });
+    expect(fates({ config: settings, mdns: known([dcTid(A)]), controllers })).toEqual({
+      [A]: 'remove',
+    });
+  });
+
+  test('is due to be looked at when its time is over', () => {
+    const controllers = [
+      existing(A, [MDNS_SOURCE], lost),
+      existing(B, [`configured:${B}`], { connected: false, unresponsiveSince: 999_000 }),
+    ];
+    const due = (seconds: number): number =>
+      nextExpiry(snapshot({ config: config({ zeroconfPersistence: seconds }), controllers }));
+    expect(due(60)).toBe(1_060_000);
+    expect(due(-1)).toBe(Infinity);
+  });
+});
+
+describe('a configured DC', () => {
+  test('goes when its line is gone, though it is connected', () => {
+    expect(fates({ controllers: [existing(A, [`configured:${A}`])] })).toEqual({ [A]: 'remove' });
+  });
+
+  test('becomes a discovered one when only mDNS names it from now on', () => {
+    const controllers = [existing(A, [`configured:${A}`])];
+    const [action] = planDiscoveryControllers(snapshot({ mdns: known([dcTid(A)]), controllers }));
+    expect(action).toMatchObject({ kind: 'keep', wanted: { extra: { origin: 'discovered' } } });
+    expect(action?.kind === 'keep' && [...action.sources]).toEqual([MDNS_SOURCE]);
+  });
+});
