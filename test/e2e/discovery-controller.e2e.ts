@@ -2,7 +2,7 @@
  * The simulated discovery controller before the hosts that it is made for: Debian's kernel
  * (nvme-tcp), nvme-cli and udev. What other scenarios build on is shown here.
  */
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { identity } from '../vm/image.ts';
 import type { Machine } from '../vm/machine.ts';
 import { lab, type Lab } from './lab.ts';
@@ -54,10 +54,9 @@ beforeAll(async () => {
   await here.reset();
   await machine.writeFile(NO_AUTOCONNECT, '');
   await machine.sh('udevadm control --reload');
-});
-
-afterAll(async () => {
-  await machine.sh(`rm -f ${NO_AUTOCONNECT} && udevadm control --reload`);
+  return async () => {
+    await machine.sh(`rm -f ${NO_AUTOCONNECT} && udevadm control --reload`);
+  };
 });
 
 beforeEach(async () => {
