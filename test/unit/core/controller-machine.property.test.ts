@@ -6,7 +6,10 @@ import { CHANGED, FINAL, MachineWorld, RETRY } from './machine-world.ts';
 /** One thing that happens; those that cannot happen in a state are passed over. */
 type Happening =
   | { readonly kind: 'probe'; readonly outcome: 'reachable' | 'unreachable' | 'found' }
-  | { readonly kind: 'turn' | 'stray-turn' | 'timer' | 'kick' | 'refresh' | 'seen' | 'lost' }
+  | {
+      readonly kind:
+        'turn' | 'stray-turn' | 'timer' | 'kick' | 'refresh' | 'seen' | 'lost' | 'silence';
+    }
   | { readonly kind: 'connect'; readonly outcome: 'made' | 'adopted' | 'failed' }
   | { readonly kind: 'disconnect'; readonly outcome: 'done' | 'failed' | 'changed' }
   | { readonly kind: 'command'; readonly outcome: 'done' | 'pleo' | 'retry' | 'final' }
@@ -65,7 +68,9 @@ const happening: fc.Arbitrary<Happening> = fc.oneof(
   },
   {
     weight: 2,
-    arbitrary: fc.record({ kind: one('stray-turn', 'timer', 'kick', 'refresh', 'seen', 'lost') }),
+    arbitrary: fc.record({
+      kind: one('stray-turn', 'timer', 'kick', 'refresh', 'seen', 'lost', 'silence'),
+    }),
   },
   {
     weight: 1,
@@ -91,7 +96,14 @@ function happen(world: MachineWorld, what: Happening): void {
       return;
     case 'stray-turn':
       // One that was already on its way when its entry was withdrawn.
-      if (world.phase.kind !== 'queued') world.feed({ kind: 'turn' });
+      if (pending.queue === undefined) world.feed({ kind: 'turn' });
+      return;
+    case 'silence':
+      // Nothing answers for minutes.
+      for (let tries = 0; tries < 4; tries += 1) {
+        if (pending.probe) world.answerProbe(RETRY);
+        world.advance(61_000);
+      }
       return;
     case 'connect':
       if (pending.connect) world.answerConnect(what.outcome === 'failed' ? RETRY : what.outcome);
