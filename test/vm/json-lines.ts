@@ -3,7 +3,8 @@
  * guest agent speak.
  *
  * Invariants:
- * - replies come in the order of the requests;
+ * - a reply belongs to the request whose id it carries: the guest agent, measured, does not always
+ *   answer in the order of the requests;
  * - once the socket has closed, every request fails with `died`, whether made before or after.
  */
 import { connect, type Socket } from 'node:net';
@@ -20,7 +21,8 @@ type Message = Readonly<Record<string, unknown>>;
 
 export class JsonLines {
   readonly #socket: Socket;
-  readonly #waiting: Waiting[] = [];
+  readonly #waiting = new Map<string, Waiting>();
+  #lastId = 0;
   #chunks: string[] = [];
   #closed = false;
 
@@ -50,15 +52,17 @@ export class JsonLines {
   request(execute: string, args: Message = {}): Promise<unknown> {
     if (this.#closed) return Promise.reject(died(execute));
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ what: execute, resolve, reject });
-      this.#socket.write(`${JSON.stringify({ execute, arguments: args })}\n`);
+      const id = `r${String((this.#lastId += 1))}`;
+      this.#waiting.set(id, { what: execute, resolve, reject });
+      this.#socket.write(`${JSON.stringify({ execute, arguments: args, id })}\n`);
     });
   }
 
   close(): void {
     this.#closed = true;
     this.#socket.destroy();
-    for (const { what, reject } of this.#waiting.splice(0)) reject(died(what));
+    for (const { what, reject } of this.#waiting.values()) reject(died(what));
+    this.#waiting.clear();
   }
 
   #receive(text: string): void {
@@ -78,8 +82,10 @@ export class JsonLines {
     const message = JSON.parse(line) as Message;
     // A greeting or an event.
     if (!('return' in message) && !('error' in message)) return;
-    const waiting = this.#waiting.shift();
-    if (waiting === undefined) return;
+    const { id } = message;
+    const waiting = typeof id === 'string' ? this.#waiting.get(id) : undefined;
+    if (waiting === undefined || typeof id !== 'string') return;
+    this.#waiting.delete(id);
     if ('return' in message) {
       waiting.resolve(message['return']);
       return;
