@@ -1,10 +1,10 @@
 /**
  * One connection to a message bus, on dbus-next 0.10.2: this file is all that knows that library.
  *
- * It uses the library's socket handling, authentication, parser and marshaller, and none of what
- * lies above them (proxies add match rules that are never given back). What the library leaves
- * open is closed here, with its internals where there is no other way; package.json pins the
- * version, and the contract test runs against a real bus.
+ * It uses the library's socket handling, authentication and parser, and none of what lies above
+ * them (proxies add match rules that are never given back). What the library leaves open is closed
+ * here, with its internals where there is no other way; package.json pins the version, and the
+ * contract test runs against a real bus.
  *
  * Invariants:
  * - nothing that arrives throws into the event loop: listeners of the socket are called guarded,
@@ -13,16 +13,17 @@
  * - `onMessage` gets messages in the order of the bus, replies included, synchronously: who must
  *   not confuse "before" and "after" a reply decides there, not in a promise.
  */
-import { Message, MessageType, Variant, sessionBus } from 'dbus-next';
+import { MessageType, Variant, sessionBus } from 'dbus-next';
+import type { Message } from 'dbus-next';
 import type { EventEmitter } from 'node:events';
 import type { Socket } from 'node:net';
 import { BusError } from '../../ports/bus.ts';
 import { socketsOf } from './address.ts';
+import { marshal } from './marshal.ts';
+import type { MessageKind, MessageToSend } from './marshal.ts';
 import { MessageGuard } from './message-guard.ts';
 import { busName, errorNames } from './names.ts';
 import { BusVariant } from './values.ts';
-
-export type MessageKind = 'call' | 'return' | 'error' | 'signal';
 
 /** A message as it came; strings are empty where the header has no such field. */
 export interface ReceivedMessage {
@@ -38,20 +39,6 @@ export interface ReceivedMessage {
   readonly noReplyExpected: boolean;
   readonly signature: string;
   /** Fits `signature`; variants as BusVariant, a{…} as objects, ay as Buffer, x and t as bigint. */
-  readonly body: readonly unknown[];
-}
-
-/** A message to send; `body` has passed `checkBody`. */
-export interface MessageToSend {
-  readonly kind: MessageKind;
-  readonly destination?: string;
-  readonly path?: string;
-  readonly interfaceName?: string;
-  readonly member?: string;
-  readonly errorName?: string;
-  readonly replySerial?: number;
-  readonly noAutoStart?: boolean;
-  readonly signature: string;
   readonly body: readonly unknown[];
 }
 
@@ -80,7 +67,6 @@ interface ClientInternals {
 }
 
 const NO_REPLY_EXPECTED = 1;
-const NO_AUTO_START = 2;
 /** The library's first call, made by its constructor. */
 const HELLO_SERIAL = 1;
 
@@ -99,42 +85,14 @@ function kindOf(type: MessageType): MessageKind | undefined {
   }
 }
 
-function typeOf(kind: MessageKind): MessageType {
-  switch (kind) {
-    case 'call':
-      return MessageType.METHOD_CALL;
-    case 'return':
-      return MessageType.METHOD_RETURN;
-    case 'error':
-      return MessageType.ERROR;
-    case 'signal':
-      return MessageType.SIGNAL;
-  }
-}
-
-/** Exchanges the variants of a value, at any depth, for those of the other side. */
-function mapVariants(value: unknown, map: (value: unknown) => unknown): unknown {
-  if (typeof value !== 'object' || value === null || value instanceof Uint8Array) return value;
-  if (Array.isArray(value)) return value.map((item) => mapVariants(item, map));
-  const mapped = map(value);
-  if (mapped !== value) return mapped;
-  return Object.fromEntries(
-    Object.entries(value).map(([key, item]) => [key, mapVariants(item, map)]),
-  );
-}
-
+/** A received value with the library's variants, at any depth, exchanged for ours. */
 function fromLibrary(value: unknown): unknown {
-  return mapVariants(value, (item) =>
-    item instanceof Variant
-      ? new BusVariant(item.signature, fromLibrary((item as Variant<unknown>).value))
-      : item,
-  );
-}
-
-function toLibrary(value: unknown): unknown {
-  return mapVariants(value, (item) =>
-    item instanceof BusVariant ? new Variant(item.signature, toLibrary(item.value)) : item,
-  );
+  if (typeof value !== 'object' || value === null || value instanceof Uint8Array) return value;
+  if (Array.isArray(value)) return value.map(fromLibrary);
+  if (value instanceof Variant) {
+    return new BusVariant(value.signature, fromLibrary((value as Variant<unknown>).value));
+  }
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, fromLibrary(item)]));
 }
 
 function received(kind: MessageKind, message: Message): ReceivedMessage {
@@ -155,24 +113,6 @@ function received(kind: MessageKind, message: Message): ReceivedMessage {
     signature,
     body: signature.includes('v') ? body.map(fromLibrary) : body,
   };
-}
-
-function outgoing(message: MessageToSend, serial: number): Message {
-  const { destination, path, interfaceName, member, errorName, replySerial, signature } = message;
-  return new Message({
-    type: typeOf(message.kind),
-    serial,
-    signature,
-    body: signature.includes('v') ? message.body.map(toLibrary) : [...message.body],
-    ...(destination !== undefined && { destination }),
-    ...(path !== undefined && { path }),
-    ...(interfaceName !== undefined && { interface: interfaceName }),
-    ...(member !== undefined && { member }),
-    ...(errorName !== undefined && { errorName }),
-    // Declared as a string; the marshaller wants the number that it is.
-    ...(replySerial !== undefined && { replySerial: replySerial as unknown as string }),
-    ...(message.noAutoStart === true && { flags: NO_AUTO_START }),
-  });
 }
 
 /** Lets the guard see every read, and no listener's exception reach the event loop. */
@@ -260,7 +200,11 @@ function openSocket(socket: string, timeoutMs: number): Promise<Connection> {
         send: (message) => {
           if (state !== 'open') throw new BusError(errorNames.disconnected, why);
           const serial = client.newSerial();
-          client.send(outgoing(message, serial));
+          const [header, body] = marshal(message, serial);
+          stream.cork();
+          stream.write(header);
+          if (body.length > 0) stream.write(body);
+          stream.uncork();
           return serial;
         },
         onMessage: (listener) => void messageListeners.push(listener),

@@ -12,7 +12,7 @@ import type { Disposable } from '../../ports/disposable.ts';
 import { ContractError, introspectionOf, parseContract } from './contract.ts';
 import type { Contract, ContractInterface, ContractMethod, ContractProperty } from './contract.ts';
 import { errorNames, isInterfaceName, isObjectPath, standardInterfaces } from './names.ts';
-import { BusVariant, checkBody, withoutVariants } from './values.ts';
+import { BusVariant, checkBody, plainBody, withoutVariants } from './values.ts';
 
 /** A method call as it came from the bus; `args` fit `signature`, variants as BusVariant. */
 export interface IncomingCall {
@@ -221,7 +221,7 @@ export class ExportedObjects {
     const implementation = entry.object.methods[key(interfaceName, method.name)] as
       ((...args: unknown[]) => readonly unknown[] | Promise<readonly unknown[]>) | undefined;
     if (implementation === undefined) throw new BusError(errorNames.unknownMethod, method.name);
-    const results = await implementation(...call.args.map(withoutVariants));
+    const results = await implementation(...plainBody(call.signature, call.args));
     try {
       return returned(method.outSignature, ...results);
     } catch (error) {

@@ -6,7 +6,7 @@
 import { BusError } from '../../ports/bus.ts';
 import type { ReceivedMessage } from './connection.ts';
 import { busName, errorNames, isUniqueName } from './names.ts';
-import { withoutVariants } from './values.ts';
+import { plainBody } from './values.ts';
 
 export type Outcome =
   | { readonly kind: 'return'; readonly body: readonly unknown[] }
@@ -58,7 +58,7 @@ export class PendingCalls {
     this.#calls.delete(message.replySerial);
     clearTimeout(entry.timer);
     if (message.kind === 'return') {
-      done({ kind: 'return', body: message.body.map(withoutVariants) });
+      done({ kind: 'return', body: plainBody(message.signature, message.body) });
     } else {
       done({ kind: 'error', error: errorOf(message, destination) });
     }

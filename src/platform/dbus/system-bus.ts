@@ -15,9 +15,10 @@ import type { Bus, BusSignal, ExportedObject } from '../../ports/bus.ts';
 import type { Log } from '../../ports/log.ts';
 import { systemBusAddress } from './address.ts';
 import { openConnection } from './connection.ts';
-import type { Connection, MessageToSend, ReceivedMessage } from './connection.ts';
+import type { Connection, ReceivedMessage } from './connection.ts';
 import { ExportedObjects } from './exported-objects.ts';
 import type { CallReply, Published } from './exported-objects.ts';
+import type { MessageToSend } from './marshal.ts';
 import { NameOwner } from './name-owners.ts';
 import {
   busName,
@@ -32,7 +33,7 @@ import {
 } from './names.ts';
 import { PendingCalls } from './pending-calls.ts';
 import type { Outcome } from './pending-calls.ts';
-import { checkBody, withoutVariants } from './values.ts';
+import { checkBody, plainBody } from './values.ts';
 
 export interface SystemBusOptions {
   /** Default: DBUS_SYSTEM_BUS_ADDRESS, else the well-known socket. */
@@ -258,7 +259,7 @@ class DbusSystemBus implements SystemBus {
       if (subscription.interfaceName !== interfaceName) continue;
       if (subscription.sender() !== sender) continue;
       try {
-        const args = message.body.map(withoutVariants);
+        const args = plainBody(message.signature, message.body);
         subscription.listener({ sender, path, interfaceName, member, args });
       } catch (thrown) {
         this.#failed(`the listener for the signal ${interfaceName}.${member}`, thrown);

@@ -43,13 +43,16 @@ describe('signatures', () => {
 
   it('are never read wrongly or for ever, whatever they are', () => {
     fc.assert(
-      fc.property(fc.string({ unit: fc.constantFrom('s', 'a', '{', '}', '(', ')', 'v', 'y', 'h') }), (text) => {
-        try {
-          expect(parseSignature(text).length).toBeLessThanOrEqual(text.length);
-        } catch (error) {
-          expect(error).toMatchObject({ name: 'BusError' });
-        }
-      }),
+      fc.property(
+        fc.string({ unit: fc.constantFrom('s', 'a', '{', '}', '(', ')', 'v', 'y', 'h') }),
+        (text) => {
+          try {
+            expect(parseSignature(text).length).toBeLessThanOrEqual(text.length);
+          } catch (error) {
+            expect(error).toMatchObject({ name: 'BusError' });
+          }
+        },
+      ),
     );
   });
 });
