@@ -5,7 +5,17 @@
  * are those of SOURCE_DATE_EPOCH, or of the last commit.
  */
 import { createHash } from 'node:crypto';
-import { lstat, lutimes, mkdir, mkdtemp, readFile, readdir, rm, utimes } from 'node:fs/promises';
+import {
+  lstat,
+  lutimes,
+  mkdir,
+  mkdtemp,
+  readFile,
+  readdir,
+  rename,
+  rm,
+  utimes,
+} from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -52,16 +62,16 @@ export async function buildPackage(options: {
 
   const addons = await nativeAddons({ root, suite, log: step });
   nodeDepends(addons.nodeVersion, suite);
-  const { version, bundles, bundledPackages } = await buildPrograms({
-    root,
-    outDir: join(root, 'dist'),
-    log: step,
-  });
   const epoch = await sourceDateEpoch(root);
 
   const stage = await mkdtemp(join(tmpdir(), 'nvme-stas-package-'));
   try {
     const tree = join(stage, 'tree');
+    const { version, bundles, bundledPackages } = await buildPrograms({
+      root,
+      outDir: join(stage, 'dist'),
+      log: step,
+    });
     await layOut({ root, tree, bundles, addons });
     const packages = [...new Set([...bundledPackages, ...runtimePackages])];
     await document(join(tree, docFolder, 'copyright'), await copyright({ root, packages }));
@@ -89,9 +99,11 @@ export async function buildPackage(options: {
     const outDir = suite === defaultSuite ? join(root, 'out') : join(root, 'out', suite);
     await mkdir(outDir, { recursive: true });
     const debPath = join(outDir, `${packageName}_${debianVersion(version)}_amd64.deb`);
-    await run('dpkg-deb', ['--root-owner-group', '-Zxz', '--build', tree, debPath], {
+    const unfinished = `${debPath}.${process.pid}`;
+    await run('dpkg-deb', ['--root-owner-group', '-Zxz', '--build', tree, unfinished], {
       env: { SOURCE_DATE_EPOCH: String(epoch) },
     });
+    await rename(unfinished, debPath);
     const { size } = await lstat(debPath);
     step(`${relative(root, debPath)} ${(size / 1024).toFixed(0)} KiB`);
     return { debPath };
