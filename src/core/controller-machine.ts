@@ -41,7 +41,9 @@ export function step(model: ControllerModel, input: Input, context: StepContext)
     case 'probed':
       return phase.kind === 'probing' ? probed(model, input.error, context) : stay(model);
     case 'found':
-      return phase.kind === 'probing' ? found(model, input.kernel, context) : stay(model);
+      return phase.kind === 'probing' || phase.kind === 'idle'
+        ? found(model, input.kernel, context)
+        : stay(model);
     case 'turn':
       return turn(model, context);
     case 'connected':

@@ -80,7 +80,7 @@ export type Input =
   | { readonly kind: 'kick' }
   | { readonly kind: 'timer' }
   | { readonly kind: 'probed'; readonly error: Failure | undefined }
-  /** The kernel has this connection already: seen before the probe. */
+  /** The kernel has this connection already: seen before the probe, or before the start. */
   | { readonly kind: 'found'; readonly kernel: KernelController }
   | { readonly kind: 'turn' }
   | { readonly kind: 'connected'; readonly kernel: KernelController; readonly adopted: boolean }

@@ -121,6 +121,14 @@ export class ControllerDriver implements Disposable {
     }
   }
 
+  /** Takes over the connection that the kernel has, before the start; false if it has none. */
+  async adopt(): Promise<boolean> {
+    const kernel = await this.#findExisting(INDEX_AGE_MS);
+    if (kernel === undefined) return false;
+    this.feed({ kind: 'found', kernel });
+    return true;
+  }
+
   /** Compares what it holds with what the kernel has. */
   observe(snapshot: KernelSnapshot): void {
     const held = this.kernel;

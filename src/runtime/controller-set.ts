@@ -104,6 +104,11 @@ export class ControllerSet<Extra> implements Disposable {
     return true;
   }
 
+  /** Takes over its connection if the kernel has one; false if not. To be called before `start`. */
+  async adopt(key: TidKey): Promise<boolean> {
+    return (await this.#records.get(key)?.driver.adopt()) ?? false;
+  }
+
   /** Begins to look for its connection; nothing if it has begun. */
   start(key: TidKey): void {
     this.#records.get(key)?.driver.feed({ kind: 'start' });

@@ -9,9 +9,8 @@
  */
 import type { ServiceConfig } from '../config/service-config.ts';
 import type { Answer } from '../core/answer.ts';
-import { matchesConnection } from '../nvme/connection-match.ts';
 import type { KernelController } from '../nvme/kernel-controller.ts';
-import { printTid } from '../nvme/transport-id.ts';
+import { printTid, tidKey } from '../nvme/transport-id.ts';
 import type { DeviceEvent, Devices } from '../ports/devices.ts';
 import type { Disposable } from '../ports/disposable.ts';
 import { toPortError } from '../ports/errors.ts';
@@ -39,9 +38,6 @@ import {
 
 /** After `add`, the kernel needs a moment before sysfs says everything about a controller. */
 const AUDIT_AFTER_ADD_MS = 1_000;
-
-/** One picture of the kernel serves for all that was remembered. */
-const RESTORE_AGE_MS = 10_000;
 
 /** A kernel connect and a few disconnects; the service manager waits a little longer. */
 const STOP_MS = 60_000;
@@ -183,18 +179,13 @@ export class StacdService {
     });
   }
 
+  /** Before the first plan, so that it disconnects what nobody asks for any more. */
   async #restore(saved: readonly SavedIoc[]): Promise<void> {
-    const interfaces = this.#deps.interfaces.list();
     for (const { sources, tid } of saved) {
-      try {
-        const candidates = await this.#loop.index.atAddress(tid, RESTORE_AGE_MS);
-        const there = candidates.some((kernel) => matchesConnection(tid, 'io', kernel, interfaces));
-        // The first plan starts those that it keeps.
-        if (there) this.#controllers.add(tid, new Set(sources), RESTORED);
-      } catch (thrown) {
-        const { message } = toPortError(thrown);
-        this.#deps.log.warning(`${printTid(tid)} - Not taken up again: ${message}`);
-      }
+      if (this.#stopping) return;
+      this.#controllers.add(tid, new Set(sources), RESTORED);
+      const key = tidKey(tid);
+      if (!(await this.#controllers.adopt(key))) this.#controllers.remove(key, true);
     }
   }
 
@@ -226,7 +217,6 @@ export class StacdService {
           record.sources = action.sources;
           record.keptBecause = action.why;
           if (action.wanted !== undefined) this.#update(record, action.wanted.extra);
-          this.#controllers.start(action.key);
           break;
         }
         case 'remove':

@@ -11,7 +11,7 @@ import { known, unknown, type Answer } from '../core/answer.ts';
 import { isDiscoveryLogChange } from '../nvme/aen.ts';
 import { decodeEntries } from '../nvme/discovery-log.ts';
 import { isDiscoveryController, matchesConnection } from '../nvme/connection-match.ts';
-import { printTid, type TransportId } from '../nvme/transport-id.ts';
+import { printTid, tidKey, type TransportId } from '../nvme/transport-id.ts';
 import type { DeviceEvent } from '../ports/devices.ts';
 import type { Disposable } from '../ports/disposable.ts';
 import type { RawDiscoveryLog } from '../ports/fabrics.ts';
@@ -138,17 +138,20 @@ export class StafdService {
   async start(): Promise<void> {
     this.#configure();
     const saved = await this.#lkc.load();
-    if (this.#stopping) return;
     this.#restoredSettled = saved?.settled ?? false;
-    // The first plan starts those that it keeps, with what the configuration says of them now.
+    // What the kernel has is taken over, so that the first plan disconnects what it does not keep;
+    // it starts the others, with what the configuration says of them now.
     for (const { log, origin, sources, tid } of saved?.controllers ?? []) {
+      if (this.#stopping) return;
       this.#controllers.add(tid, new Set(sources), {
         origin,
         options: {},
         log,
         unresponsiveSince: this.#deps.clock.now(),
       });
+      await this.#controllers.adopt(tidKey(tid));
     }
+    if (this.#stopping) return;
     this.#loop.start();
   }
 

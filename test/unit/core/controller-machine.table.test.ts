@@ -7,6 +7,7 @@ import { INPUTS, STATES, nameState } from './controller-machine.table.ts';
 /** State, input, then the state after it and the effects in their order. */
 const TABLE: Readonly<Record<string, Readonly<Record<string, readonly string[]>>>> = {
   idle: {
+    found: ['connected running read-support', 'report connected', 'run read-support'],
     start: ['probing', 'probe'],
     kick: ['probing', 'probe'],
     remove: ['gone', 'gone'],

@@ -1,0 +1,76 @@
+/** stacd's service among fakes, with what stafd says set by the test. */
+import { parseServiceConfig, type ServiceConfig } from '../../../src/config/service-config.ts';
+import { unknown, type Answer } from '../../../src/core/answer.ts';
+import { StacdService, type IocRecord } from '../../../src/stacd/service.ts';
+import type { DiscoveryState } from '../../../src/stacd/plan.ts';
+import { FakeClock } from '../../fakes/clock.ts';
+import { FakeDevices } from '../../fakes/devices.ts';
+import { FakeFabrics } from '../../fakes/fabrics.ts';
+import { FakeInterfaces, FakeProber, FakeResolver, MemoryStateFile } from '../../fakes/host.ts';
+import { MemoryLog } from '../../fakes/log.ts';
+
+export const HOST = 'nqn.2014-08.org.nvmexpress:uuid:host';
+
+export function stacdConfig(text: string): ServiceConfig {
+  return parseServiceConfig('stacd', 'stacd.conf', text).config;
+}
+
+export class StacdBench {
+  readonly clock = new FakeClock();
+  readonly devices: FakeDevices;
+  readonly fabrics: FakeFabrics;
+  readonly interfaces = new FakeInterfaces();
+  readonly log = new MemoryLog(true);
+  readonly prober = new FakeProber();
+  readonly resolver = new FakeResolver();
+  readonly lkcFile: MemoryStateFile;
+  readonly service: StacdService;
+  #discovery: Answer<DiscoveryState> = unknown('stafd was not asked yet');
+
+  /** `before`: the bench whose kernel and files this one finds, as after a restart. */
+  constructor(text = '', before?: StacdBench) {
+    this.devices = before?.devices ?? new FakeDevices();
+    this.fabrics = before?.fabrics ?? new FakeFabrics(this.devices);
+    this.lkcFile = new MemoryStateFile(before?.lkcFile.text);
+    const { clock, devices, fabrics, interfaces, lkcFile, log, prober, resolver } = this;
+    this.service = new StacdService(this.#settings(text), {
+      ...{ clock, devices, fabrics, interfaces, lkcFile, log, prober, resolver },
+      random: () => 0.5,
+      discovery: { current: () => this.#discovery },
+    });
+  }
+
+  async start(): Promise<this> {
+    await this.service.start();
+    await this.clock.advance(1_000);
+    return this;
+  }
+
+  reload(text: string): void {
+    this.service.reload(this.#settings(text));
+  }
+
+  async says(answer: Answer<DiscoveryState>): Promise<void> {
+    this.#discovery = answer;
+    this.service.discoveryChanged();
+    await this.clock.advance(1_000);
+  }
+
+  /** A target that answers at this address. */
+  target(traddr: string, subsysnqn = 'nqn.sub'): void {
+    this.fabrics.addTarget({ kind: 'io', traddr, trsvcid: '4420', subsysnqn });
+  }
+
+  /** The addresses that the kernel is connected to. */
+  get connected(): readonly string[] {
+    return this.devices.controllers.map(({ traddr }) => traddr).sort();
+  }
+
+  record(traddr: string): IocRecord | undefined {
+    return this.service.controllers().find(({ driver }) => driver.tid.traddr === traddr);
+  }
+
+  #settings(text: string) {
+    return { config: stacdConfig(text), host: { hostnqn: HOST, hostid: 'id' } };
+  }
+}
