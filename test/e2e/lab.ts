@@ -70,6 +70,16 @@ export interface Lab {
   ): Promise<readonly KernelView[]>;
   /** The controllers of a daemon, from `stafctl` or `stacctl`. */
   list(command: 'stafctl' | 'stacctl'): Promise<readonly Dict[]>;
+  /** Asks until the answer fulfils a condition, and returns it. */
+  listUntil(
+    command: 'stafctl' | 'stacctl',
+    condition: (controllers: readonly Dict[]) => boolean,
+    timeoutMs?: number,
+  ): Promise<readonly Dict[]>;
+  /** Begins to note every ICReq on the loopback interface, for `icReqs`. */
+  watchIcReqs(): Promise<void>;
+  /** Those noted, each `port header|- data|-`; the probe asks for no digests, the kernel as told. */
+  icReqs(): Promise<readonly string[]>;
   /** Lines of a unit's journal since the last `reset`. */
   journal(unit: 'stafd' | 'stacd'): Promise<string>;
 }
@@ -116,12 +126,14 @@ async function start(): Promise<Lab> {
 async function furnish(machine: Machine, debPath: string): Promise<Lab> {
   const guestDeb = `/root/${basename(debPath)}`;
   const dcScript = new URL('../discovery-controller/dc-control.sh', import.meta.url);
+  const icReqScript = new URL('guest/icreq-monitor.pl', import.meta.url);
   const kernelScript = new URL('guest/kernel-controllers.pl', import.meta.url);
   await Promise.all([
     machine.writeFile(guestDeb, await readFile(debPath)),
     machine.writeFile(`${GUEST}/dc.mjs`, await bundle('test/discovery-controller/main.ts')),
     machine.writeFile(`${GUEST}/dc-control.sh`, await readFile(dcScript), { mode: 0o755 }),
     machine.writeFile(`${GUEST}/kernel.pl`, await readFile(kernelScript), { mode: 0o755 }),
+    machine.writeFile(`${GUEST}/icreqs.pl`, await readFile(icReqScript), { mode: 0o755 }),
     machine.writeFile(`${GUEST}/dc.json`, '{"controllers":[]}\n'),
   ]);
   say('Installing the package');
@@ -241,6 +253,35 @@ class RunningLab implements Lab {
     return JSON.parse(await this.machine.sh(`${command} ls -d -o json`)) as readonly Dict[];
   }
 
+  async listUntil(
+    command: 'stafctl' | 'stacctl',
+    condition: (controllers: readonly Dict[]) => boolean,
+    timeoutMs = 60_000,
+  ): Promise<readonly Dict[]> {
+    const end = Date.now() + timeoutMs;
+    for (;;) {
+      const { status, stderr, stdout } = await this.machine.exec(`${command} ls -d -o json`);
+      const listed = status === 0 ? (JSON.parse(stdout) as readonly Dict[]) : [];
+      if (listed.length > 0 && condition(listed)) return listed;
+      if (Date.now() > end) {
+        const journals = `${await this.journal('stafd')}${await this.journal('stacd')}`;
+        throw new Error(`${command} ls shows in the end: ${stderr}${stdout}\n${journals}`);
+      }
+    }
+  }
+
+  async watchIcReqs(): Promise<void> {
+    await this.machine.sh(
+      `systemctl stop e2e-icreqs 2>/dev/null; rm -f /run/e2e-icreqs; systemd-run --quiet --unit=e2e-icreqs sh -c "exec ${GUEST}/icreqs.pl > /run/e2e-icreqs"`,
+    );
+    await this.machine.waitFor('grep -q ready /run/e2e-icreqs');
+  }
+
+  async icReqs(): Promise<readonly string[]> {
+    const text = await this.machine.sh('cat /run/e2e-icreqs');
+    return [...new Set(text.trim().split('\n').slice(1))];
+  }
+
   async journal(unit: 'stafd' | 'stacd'): Promise<string> {
     const after = this.#cursor === '' ? '' : `--after-cursor='${this.#cursor}'`;
     return this.machine.sh(`journalctl -o short-precise --no-pager ${after} -t ${unit}`);
@@ -299,4 +340,10 @@ export function entries(
     trsvcid: '4420',
     subnqn: subsystemNqn(from + index),
   }));
+}
+
+/** A stafd.conf without mDNS, with these `controller=` lines. */
+export function stafdConf(...controllers: readonly string[]): string {
+  const lines = controllers.map((controller) => `controller = ${controller}\n`);
+  return `[Service Discovery]\nzeroconf = disabled\n[Controllers]\n${lines.join('')}`;
 }
