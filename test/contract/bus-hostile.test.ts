@@ -18,6 +18,7 @@ const echoXml = `<node><interface name="org.example.echo">
   <method name="echo"><arg direction="in" type="s" name="in"/>
     <arg direction="out" type="s" name="out"/></method>
   <method name="nothing"/>
+  <signal name="said"><arg type="s" name="text"/></signal>
 </interface></node>`;
 
 function exportEcho(bus: SystemBus): void {
@@ -43,7 +44,9 @@ const uid = Buffer.from(String(process.getuid?.() ?? 0)).toString('hex');
 
 const missing = whyNoPrivateBus();
 
-describe.skipIf(missing !== undefined)('callers who send what no library would', () => {
+const skipped = missing === undefined ? '' : ` (skipped: ${missing})`;
+
+describe.skipIf(missing !== undefined)(`callers who send what no library would${skipped}`, () => {
   let daemon: PrivateBus;
   let service: SystemBus;
   let client: SystemBus;
@@ -154,6 +157,29 @@ describe.skipIf(missing !== undefined)('callers who send what no library would',
       }),
     );
     expect(await stillServes()).toBe(true);
+  });
+
+  it('does not take a signal that was sent straight to it for one of the service', async () => {
+    const heard: unknown[] = [];
+    await client.subscribe({ sender: service.uniqueName, interfaceName: ECHO }, (signal) => {
+      heard.push(...signal.args);
+    });
+    serial += 1;
+    const fields = [
+      field.path(PATH),
+      field.interfaceName(ECHO),
+      field.member('said'),
+      field.destination(client.uniqueName),
+      field.sender(service.uniqueName),
+      field.signature('s'),
+    ];
+    const body = new RawWriter().string('forged').toBuffer();
+    attacker.write(rawMessage({ type: 4, serial, fields, body }));
+    send('s', new RawWriter().string('it was sent').toBuffer());
+    await read(attacker, 'it was sent');
+    service.emitSignal(PATH, ECHO, 'said', ['true']);
+    await stillServes();
+    expect(heard).toEqual(['true']);
   });
 
   it('answers a caller of the other byte order', async () => {
