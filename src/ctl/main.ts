@@ -20,11 +20,13 @@ async function openBus(): Promise<SystemBus> {
 /** Runs the command of this process and sets its exit status. */
 export async function main(tool: Tool): Promise<void> {
   const { stdout, stderr } = process;
-  // `stafctl ls | head` closes the pipe early: that is no failure of the command.
   stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE') throw error;
+    // `stafctl ls | head` closes the pipe early: that is no failure of the command.
+    if (error.code === 'EPIPE') return;
+    process.exitCode = 1;
+    stderr.write(`${tool.name}: cannot write the output: ${error.message}\n`);
   });
-  process.exitCode = await runCtl(tool, {
+  const status = await runCtl(tool, {
     args: process.argv.slice(2),
     version: __VERSION__,
     screen: screenOf(stdout),
@@ -32,4 +34,5 @@ export async function main(tool: Tool): Promise<void> {
     stderr: (text) => void stderr.write(text),
     openBus,
   });
+  process.exitCode ??= status;
 }
