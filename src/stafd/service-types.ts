@@ -1,22 +1,40 @@
 /** What stafd's service is made of and whom it tells. */
 import type { ServiceConfig } from '../config/service-config.ts';
 import type { Answer } from '../core/answer.ts';
+import type { RefusedEntry } from '../nvme/discovery-log.ts';
 import type { TransportId } from '../nvme/transport-id.ts';
 import type { Devices } from '../ports/devices.ts';
 import type { Fabrics, HostIdentity } from '../ports/fabrics.ts';
 import type { Clock, Interfaces, Prober, Resolver, StateFile } from '../ports/host.ts';
 import type { Log } from '../ports/log.ts';
 import type { ControllerRecord } from '../runtime/controller-set.ts';
-import type { DcExtra, LogAnswer } from './plan.ts';
+import type { DcExtra, DcSnapshot, LogAnswer } from './plan.ts';
 
 /** A discovery controller with what stafd knows of it. */
 export interface DcData extends DcExtra {
   readonly log: LogAnswer;
   /** When it was last seen to be without connection; undefined while it is connected. */
   readonly unresponsiveSince: number | undefined;
+  /** What of its log was refused, as it was last said: the same is not said again. */
+  readonly refusal?: string | undefined;
+}
+
+/** One line for all entries of a log that are not used; undefined if all are. */
+export function describeRefused(refused: readonly RefusedEntry[]): string | undefined {
+  const [first] = refused;
+  if (first === undefined) return undefined;
+  const more = refused.length > 1 ? ` (and ${refused.length - 1} more)` : '';
+  return `Refused a log page entry: ${first.reason}: ${first.text}${more}`;
 }
 
 export type DcRecord = ControllerRecord<DcData>;
+
+/** A DC as the plan looks at it. */
+export function dcSnapshot({ driver, extra, sources }: DcRecord): DcSnapshot {
+  const { log, unresponsiveSince } = extra;
+  const connected = driver.model.phase.kind === 'connected';
+  return { key: driver.key, tid: driver.tid, sources, connected, unresponsiveSince, log };
+}
 
 export interface StafdSettings {
   readonly config: ServiceConfig;

@@ -35,10 +35,16 @@ import {
   effectiveOptions,
   nextExpiry,
   planDiscoveryControllers,
-  type DcSnapshot,
   type StafdSnapshot,
 } from './plan.ts';
-import type { DcData, DcRecord, StafdDeps, StafdSettings } from './service-types.ts';
+import {
+  dcSnapshot,
+  describeRefused,
+  type DcData,
+  type DcRecord,
+  type StafdDeps,
+  type StafdSettings,
+} from './service-types.ts';
 
 /** A kernel connect and a few disconnects; the service manager waits a little longer. */
 const STOP_MS = 60_000;
@@ -263,14 +269,7 @@ export class StafdService {
       config: this.#settings.config,
       configured: this.#configured.list(),
       mdns: this.#mdns(),
-      controllers: this.#controllers.live().map(({ driver, extra, sources }): DcSnapshot => ({
-        key: driver.key,
-        tid: driver.tid,
-        sources,
-        connected: driver.model.phase.kind === 'connected',
-        unresponsiveSince: extra.unresponsiveSince,
-        log: extra.log,
-      })),
+      controllers: this.#controllers.live().map(dcSnapshot),
     };
   }
 
@@ -329,14 +328,11 @@ export class StafdService {
       `${prefix} - Received discovery log pages (num records=${String(entries.length)})`,
       fields,
     );
-    const [first] = refused;
-    if (first !== undefined) {
-      const more = refused.length > 1 ? ` (and ${String(refused.length - 1)} more)` : '';
-      this.#deps.log.warning(
-        `${prefix} - Refused a log page entry: ${first.reason}: ${first.text}${more}`,
-        fields,
-      );
+    const refusal = describeRefused(refused);
+    if (refusal !== undefined && refusal !== record.extra.refusal) {
+      this.#deps.log.warning(`${prefix} - ${refusal}`, fields);
     }
+    record.extra = { ...record.extra, refusal };
     if (this.#stopping) return;
     this.#deps.listener.logPagesChanged(driver.tid, device);
     this.#deps.listener.discoveryStateChanged();

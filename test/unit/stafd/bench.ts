@@ -1,0 +1,105 @@
+/** stafd's service among fakes, with what mDNS reports set by the test. */
+import { parseServiceConfig } from '../../../src/config/service-config.ts';
+import { known, type Answer } from '../../../src/core/answer.ts';
+import type { TransportId } from '../../../src/nvme/transport-id.ts';
+import { StafdService } from '../../../src/stafd/service.ts';
+import type { DcRecord, StafdSettings } from '../../../src/stafd/service-types.ts';
+import { FakeClock } from '../../fakes/clock.ts';
+import { FakeDevices } from '../../fakes/devices.ts';
+import type { EntryFields } from '../../fakes/discovery-log.ts';
+import { FakeFabrics, type FakeTarget, type TargetFields } from '../../fakes/fabrics.ts';
+import { FakeInterfaces, FakeProber, FakeResolver, MemoryStateFile } from '../../fakes/host.ts';
+import { MemoryLog } from '../../fakes/log.ts';
+import { HOST } from './plan-samples.ts';
+
+export class StafdBench {
+  readonly clock = new FakeClock();
+  readonly devices: FakeDevices;
+  readonly fabrics: FakeFabrics;
+  readonly interfaces = new FakeInterfaces();
+  readonly log = new MemoryLog(true);
+  readonly prober = new FakeProber();
+  readonly resolver = new FakeResolver();
+  readonly lkcFile: MemoryStateFile;
+  readonly service: StafdService;
+  /** What listeners were told, with the number of entries that could be read then. */
+  readonly told: string[] = [];
+  /** Devices that were left to nvme-cli. */
+  readonly leftToNvmeCli: string[] = [];
+  mdns: Answer<readonly TransportId[]> = known([]);
+
+  /** `before`: the bench whose kernel and files this one finds, as after a restart. */
+  constructor(text = '', before?: StafdBench) {
+    this.devices = before?.devices ?? new FakeDevices();
+    this.fabrics = before?.fabrics ?? new FakeFabrics(this.devices);
+    this.lkcFile = new MemoryStateFile(before?.lkcFile.text);
+    const { clock, devices, fabrics, interfaces, lkcFile, log, prober, resolver } = this;
+    this.service = new StafdService(this.#settings(text), {
+      ...{ clock, devices, fabrics, interfaces, lkcFile, log, prober, resolver },
+      random: () => 0.5,
+      browser: { current: () => this.mdns },
+      nvmeCli: { connectAll: (device) => void this.leftToNvmeCli.push(device) },
+      listener: {
+        logPagesChanged: (tid, device) => {
+          const log = this.record(tid.traddr)?.extra.log;
+          const count = log?.kind === 'known' ? log.value.entries.length : -1;
+          this.told.push(`log ${tid.traddr} ${device}: ${String(count)}`);
+        },
+        dcRemoved: () => {
+          this.told.push(`removed: ${this.traddrs.join(' ')}`);
+        },
+        discoveryStateChanged: () => undefined,
+      },
+    });
+  }
+
+  async start(): Promise<this> {
+    await this.service.start();
+    await this.clock.advance(2_000);
+    return this;
+  }
+
+  async reload(text: string): Promise<void> {
+    this.service.reload(this.#settings(text));
+    await this.clock.advance(2_000);
+  }
+
+  async reports(...tids: readonly TransportId[]): Promise<void> {
+    this.mdns = known(tids);
+    this.service.sourceChanged();
+    await this.clock.advance(2_000);
+  }
+
+  /** A DC that answers at this address. */
+  target(traddr: string, fields: Partial<TargetFields> = {}): FakeTarget {
+    const basis = { kind: 'discovery', traddr, trsvcid: '8009', subsysnqn: 'nqn.dc' } as const;
+    const support = { supported: true, extdlpe: false, pleo: false, allsube: false };
+    return this.fabrics.addTarget({ ...basis, support, ...fields });
+  }
+
+  /** The addresses that the kernel is connected to. */
+  get connected(): readonly string[] {
+    return this.devices.controllers.map(({ traddr }) => traddr).sort();
+  }
+
+  get traddrs(): readonly string[] {
+    return this.service
+      .controllers()
+      .map(({ driver }) => driver.tid.traddr)
+      .sort();
+  }
+
+  record(traddr: string): DcRecord | undefined {
+    return this.service.controllers().find(({ driver }) => driver.tid.traddr === traddr);
+  }
+
+  #settings(text: string): StafdSettings {
+    const { config } = parseServiceConfig('stafd', 'stafd.conf', text);
+    return { config, host: { hostnqn: HOST, hostid: 'id' } };
+  }
+}
+
+/** A referral in a fake DC's log, to a DC as the bench makes them. */
+export function refer(traddr: string): EntryFields {
+  return { subtype: 1, traddr, trsvcid: '8009', subnqn: 'nqn.dc' };
+}
