@@ -76,7 +76,7 @@ export async function buildPackage(options: {
     const packages = [...new Set([...bundledPackages, ...runtimePackages])];
     await document(join(tree, docFolder, 'copyright'), await copyright({ root, packages }));
     await document(
-      join(tree, docFolder, 'changelog.Debian.gz'),
+      join(tree, docFolder, 'changelog.gz'),
       gzipSync(changelog(version, suite, epoch), { level: 9 }),
     );
 

@@ -75,7 +75,7 @@ Description: NVMe over Fabrics discovery and connection services
 `;
 }
 
-/** The entry of this version in changelog.Debian. */
+/** The changelog: the entry of this version. */
 export function changelog(version: string, suite: string, epoch: number): string {
   const date = new Date(epoch * 1000).toUTCString().replace('GMT', '+0000');
   return `${packageName} (${debianVersion(version)}) ${suite}; urgency=medium
@@ -124,8 +124,48 @@ async function licence(modules: string, name: string): Promise<string> {
   const file = (await readdir(folder)).find((entry) => /^(licen[cs]e|copying)/i.test(entry));
   const text =
     file === undefined
-      ? `Published under the ${about.license ?? 'same'} licence without a text of its own.\n`
-      : await readFile(join(folder, file), 'utf8');
+      ? standardText(name, about.license)
+      : withoutApacheText(await readFile(join(folder, file), 'utf8'));
   const by = author === undefined ? '' : ` by ${author}`;
   return `${name} ${about.version}${by}, licence: ${about.license ?? 'see below'}\n\n${text.trim()}\n`;
 }
+
+/** Debian has the Apache licence in one place: what a package says besides stays. */
+function withoutApacheText(text: string): string {
+  if (!text.includes('TERMS AND CONDITIONS FOR USE, REPRODUCTION, AND DISTRIBUTION')) return text;
+  const copyrights = text.split('\n').filter((line) => /^\s*Copyright (\(c\) )?\d{4}/i.test(line));
+  return [
+    ...copyrights.map((line) => line.trim()),
+    'Apache License, Version 2.0: /usr/share/common-licenses/Apache-2.0',
+  ].join('\n');
+}
+
+/**
+ * The text of a licence that a package names without giving it.
+ * @throws {PackageError} it is not one that is known here
+ */
+function standardText(name: string, license: string | undefined): string {
+  if (license === 'BSD-2-Clause') return bsd2Clause;
+  throw new PackageError(
+    `node_modules/${name} has no licence text (licence: ${license ?? 'none'})`,
+  );
+}
+
+const bsd2Clause = `Redistribution and use in source and binary forms, with or without modification, are permitted
+provided that the following conditions are met:
+
+1. Redistributions of source code must retain the above copyright notice, this list of conditions
+   and the following disclaimer.
+
+2. Redistributions in binary form must reproduce the above copyright notice, this list of conditions
+   and the following disclaimer in the documentation and/or other materials provided with the
+   distribution.
+
+THIS SOFTWARE IS PROVIDED BY THE COPYRIGHT HOLDERS AND CONTRIBUTORS "AS IS" AND ANY EXPRESS OR
+IMPLIED WARRANTIES, INCLUDING, BUT NOT LIMITED TO, THE IMPLIED WARRANTIES OF MERCHANTABILITY AND
+FITNESS FOR A PARTICULAR PURPOSE ARE DISCLAIMED. IN NO EVENT SHALL THE COPYRIGHT HOLDER OR
+CONTRIBUTORS BE LIABLE FOR ANY DIRECT, INDIRECT, INCIDENTAL, SPECIAL, EXEMPLARY, OR CONSEQUENTIAL
+DAMAGES (INCLUDING, BUT NOT LIMITED TO, PROCUREMENT OF SUBSTITUTE GOODS OR SERVICES; LOSS OF USE,
+DATA, OR PROFITS; OR BUSINESS INTERRUPTION) HOWEVER CAUSED AND ON ANY THEORY OF LIABILITY, WHETHER IN
+CONTRACT, STRICT LIABILITY, OR TORT (INCLUDING NEGLIGENCE OR OTHERWISE) ARISING IN ANY WAY OUT OF THE
+USE OF THIS SOFTWARE, EVEN IF ADVISED OF THE POSSIBILITY OF SUCH DAMAGE.`;

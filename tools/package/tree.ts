@@ -113,7 +113,10 @@ export async function layOut(options: {
 
 /** The empty root that stafd.service mounts on, only what stafd may see. */
 async function rootOfStafd(root: string): Promise<void> {
-  for (const folder of ['dev', 'etc', 'opt', 'proc', 'run', 'sys', 'tmp', 'usr', 'var']) {
+  const mounted = ['dev', 'etc', 'opt', 'proc', 'run', 'sys', 'tmp', 'usr', 'var'];
+  // systemd makes these for ProtectHome= if they are missing, and dpkg would not know them.
+  const hidden = ['home', 'root'];
+  for (const folder of [...mounted, ...hidden]) {
     await mkdir(join(root, folder), { recursive: true });
   }
   for (const folder of ['bin', 'lib', 'lib64', 'sbin']) {
