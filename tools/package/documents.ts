@@ -114,6 +114,9 @@ interface PackageJson {
   readonly author?: string | { readonly name: string; readonly email?: string };
 }
 
+/** Packages whose licence text is in another package of the same project. */
+const licenceElsewhere: Readonly<Record<string, string>> = { '@koromix/koffi-linux-x64': 'koffi' };
+
 async function licence(modules: string, name: string): Promise<string> {
   const folder = join(modules, name);
   const about = JSON.parse(await readFile(join(folder, 'package.json'), 'utf8')) as PackageJson;
@@ -121,11 +124,12 @@ async function licence(modules: string, name: string): Promise<string> {
     typeof about.author === 'object'
       ? `${about.author.name}${about.author.email === undefined ? '' : ` <${about.author.email}>`}`
       : about.author;
-  const file = (await readdir(folder)).find((entry) => /^(licen[cs]e|copying)/i.test(entry));
+  const textFolder = join(modules, licenceElsewhere[name] ?? name);
+  const file = (await readdir(textFolder)).find((entry) => /^(licen[cs]e|copying)/i.test(entry));
   const text =
     file === undefined
       ? standardText(name, about.license)
-      : withoutApacheText(await readFile(join(folder, file), 'utf8'));
+      : withoutApacheText(await readFile(join(textFolder, file), 'utf8'));
   const by = author === undefined ? '' : ` by ${author}`;
   return `${name} ${about.version}${by}, licence: ${about.license ?? 'see below'}\n\n${text.trim()}\n`;
 }
