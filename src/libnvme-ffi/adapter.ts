@@ -8,7 +8,7 @@
 import { readFile } from 'node:fs/promises';
 import { release } from 'node:os';
 import type { KernelController } from '../ports/devices.ts';
-import { PortError } from '../ports/errors.ts';
+import { PortError, StartupError } from '../ports/errors.ts';
 import type {
   ConnectRequest,
   DiscoveryLogSupport,
@@ -63,11 +63,20 @@ const DEADLINE_MS = {
 export function createLibnvmeFabrics(deps: LibnvmeFabricsDeps): Fabrics {
   const { log } = deps;
   const poolSize = threadPoolSize(deps.threadPoolSize ?? process.env['UV_THREADPOOL_SIZE']);
-  if (!configureStacks(poolSize)) {
+  if (!prepareCalls(poolSize)) {
     log.warning('koffi was in use before libnvme was loaded: its calls have small stacks');
   }
   const libnvme = loadLibnvme(log);
   return new LibnvmeFabrics({ libnvme, libc: loadLibc() }, poolSize, deps);
+}
+
+function prepareCalls(poolSize: number): boolean {
+  try {
+    return configureStacks(poolSize);
+  } catch (cause) {
+    const why = cause instanceof Error ? (cause.message.split('\n')[0] ?? '') : String(cause);
+    throw new StartupError(`cannot load koffi, by which libnvme is called: ${why}`);
+  }
 }
 
 class LibnvmeFabrics implements Fabrics {

@@ -75,33 +75,34 @@ export interface Libnvme {
   };
 }
 
-function open(): LibraryHandle {
+function open(soname: string): LibraryHandle {
   try {
-    return loadLibrary(LIBNVME_SONAME);
+    return loadLibrary(soname);
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause);
     throw new StartupError(
-      `cannot load ${LIBNVME_SONAME} (${why}): install libnvme 1.x, e.g. the package libnvme1`,
+      `cannot load ${soname} (${why}): install libnvme 1.x, e.g. the package libnvme1`,
     );
   }
 }
 
-function required<T>(make: () => T): T {
+function required<T>(soname: string, make: () => T): T {
   try {
     return make();
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause);
-    throw new StartupError(`${LIBNVME_SONAME} is not a libnvme that can be used: ${why}`);
+    throw new StartupError(`${soname} is not a libnvme that can be used: ${why}`);
   }
 }
 
 /**
  * Loads libnvme and finds out which it is.
  *
+ * @param soname another library, for tests.
  * @throws StartupError if there is none, or one whose structures are not known.
  */
-export function loadLibnvme(log: Log): Libnvme {
-  const library = open();
+export function loadLibnvme(log: Log, soname: string = LIBNVME_SONAME): Libnvme {
+  const library = open(soname);
   const abi: Abi = { wordSize: wordSize(), littleEndian: endianness() === 'LE' };
   const getVersion = bindIfPresent<[number], string | null>(
     library,
@@ -113,7 +114,7 @@ export function loadLibnvme(log: Log): Libnvme {
     (symbol) => hasSymbol(library, symbol),
   );
 
-  const defaultConfig = required(() =>
+  const defaultConfig = required(soname, () =>
     bind<[Uint8Array], undefined>(library, 'nvmf_default_config', 'void %(void *config)'),
   );
   const probe = new Uint8Array(PROBE_SIZE).fill(PROBE_FILL);
@@ -135,7 +136,7 @@ export function loadLibnvme(log: Log): Libnvme {
     return found;
   }
 
-  return required(() => ({
+  return required(soname, () => ({
     version,
     abi,
     fabricsConfig,

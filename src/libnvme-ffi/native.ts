@@ -3,8 +3,18 @@
  * also brings errno. Everything that can block is called asynchronously, on libuv's thread pool;
  * only functions that touch nothing but memory are called directly.
  */
-import koffi from 'koffi';
+import { createRequire } from 'node:module';
+import type * as Koffi from 'koffi';
 import type { LibraryHandle } from 'koffi';
+
+/** Node's cache of modules, without the look-up, which could change errno before it is read. */
+let loaded: typeof Koffi | undefined;
+
+/** The foreign-function package, with its native code, when it is first needed. */
+function koffi(): typeof Koffi {
+  loaded ??= createRequire(import.meta.url)('koffi') as typeof Koffi;
+  return loaded;
+}
 
 /** An address in C, 0 never; opaque outside of this folder. */
 export type Pointer = bigint & { readonly __pointer: never };
@@ -62,7 +72,7 @@ export function callAsync<A extends readonly Argument[], R>(
 ): Promise<CallResult<R>> {
   return new Promise((resolve, reject) => {
     fn.async(...args, (error, result) => {
-      const errno = koffi.errno();
+      const errno = koffi().errno();
       keepAlive(args);
       if (error === null || error === undefined) resolve({ result, errno });
       else reject(error instanceof Error ? error : new Error('the call could not be made'));
@@ -77,17 +87,17 @@ export function keepAlive(value: unknown): unknown {
 
 /** errno of the last direct call of a function of C. */
 export function lastErrno(): number {
-  return koffi.errno();
+  return koffi().errno();
 }
 
 /** The address of a buffer's bytes: valid as long as the buffer is kept alive. */
 export function addressOf(buffer: Uint8Array): bigint {
-  return koffi.address(buffer);
+  return koffi().address(buffer);
 }
 
 /** 8, or 4 on 32-bit machines. */
 export function wordSize(): 4 | 8 {
-  return koffi.sizeof('long') === 4 ? 4 : 8;
+  return koffi().sizeof('long') === 4 ? 4 : 8;
 }
 
 /** libnvme and the C library below it put more on the stack than koffi's 128 KiB for some calls. */
@@ -100,10 +110,10 @@ const ASYNC_STACK_BYTES = 4 * 1024 * 1024;
  * @returns whether calls have that stack now.
  */
 export function configureStacks(concurrentCalls: number): boolean {
-  const current = koffi.config();
+  const current = koffi().config();
   if (current.async_stack_size === ASYNC_STACK_BYTES) return true;
   try {
-    koffi.config({
+    koffi().config({
       ...current,
       async_stack_size: ASYNC_STACK_BYTES,
       resident_async_pools: Math.min(Math.max(concurrentCalls, 1), 32),
@@ -116,5 +126,5 @@ export function configureStacks(concurrentCalls: number): boolean {
 
 /** Loads a library by its soname, or, with null, the functions of the process itself (libc). */
 export function loadLibrary(name: string | null): LibraryHandle {
-  return koffi.load(name);
+  return koffi().load(name);
 }
