@@ -119,6 +119,11 @@ async function compile(
           ...prefix,
           '--variant=apt',
           '--format=null',
+          '--aptopt=Acquire::Languages "none"',
+          '--dpkgopt=force-unsafe-io',
+          ...['doc', 'man', 'info', 'locale'].map(
+            (folder) => `--dpkgopt=path-exclude=/usr/share/${folder}/*`,
+          ),
           `--include=${debianPackages.join(',')}`,
           `--customize-hook=copy-in '${build}' /`,
           `--customize-hook=chroot "$1" sh -c ${quote(buildScript)}`,
