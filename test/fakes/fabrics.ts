@@ -226,14 +226,16 @@ export class FakeFabrics implements Fabrics {
         errno: 114,
       });
     }
-    return this.#devices.add({
+    const { device } = this.#devices.add({
       ...connection,
       srcAddr: tid.hostTraddr,
       hostid: host.hostid,
       cntrltype: discovery ? 'discovery' : 'io',
       dctype: target.fields.dctype ?? 'none',
       hasChildren: !discovery,
-    }).device;
+    });
+    this.#devices.emit({ kind: 'nvme-event', device, event: 'connected' });
+    return device;
   }
 
   #disconnect(expected: KernelController): undefined {

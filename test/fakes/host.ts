@@ -1,4 +1,5 @@
 /** Fakes of the host: name resolution, interfaces, probe, state file, service manager. */
+import { isIP } from 'node:net';
 import type { ProbeMode } from '../../src/nvme/connect-options.ts';
 import type { TransportId } from '../../src/nvme/transport-id.ts';
 import { PortError } from '../../src/ports/errors.ts';
@@ -13,11 +14,12 @@ import type {
 } from '../../src/ports/host.ts';
 import { ScriptedOperation } from './scripted.ts';
 
-/** Knows the names that were set; every other one fails with ENOTFOUND. */
+/** Knows addresses, and the names that were set; every other one fails with ENOTFOUND. */
 export class FakeResolver implements Resolver {
   readonly #names = new Map<string, readonly string[]>();
 
   readonly lookups = new ScriptedOperation<string, readonly string[]>((name) => {
+    if (isIP(name) !== 0) return [name];
     const addresses = this.#names.get(name);
     if (addresses === undefined) {
       throw new PortError(`${name} does not resolve`, { code: 'ENOTFOUND', errorClass: 'retry' });
@@ -63,9 +65,9 @@ const REACHABLE: ProbeResult = { kind: 'reachable' };
 export class FakeProber implements Prober {
   readonly #unreachable = new Map<string, PortError>();
 
-  readonly probes = new ScriptedOperation<ProbeRequest, ProbeResult>(({ tid }) => {
+  readonly probes = new ScriptedOperation<ProbeRequest, ProbeResult>(({ tid, mode }) => {
     const error = this.#unreachable.get(addressKey(tid.traddr, tid.trsvcid));
-    return tid.transport !== 'tcp' || error === undefined
+    return tid.transport !== 'tcp' || mode === 'disabled' || error === undefined
       ? REACHABLE
       : { kind: 'unreachable', error };
   });

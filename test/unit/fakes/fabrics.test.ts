@@ -30,7 +30,10 @@ test('makes a controller of a connection to a target, once', async () => {
   fabrics.addTarget({ kind: 'io', traddr: '192.0.2.1', subsysnqn: 'nqn.a' });
   expect(await fabrics.connect(request('nqn.a'))).toBe('nvme0');
   expect(devices.get('nvme0')).toMatchObject({ subsysnqn: 'nqn.a', cntrltype: 'io' });
-  expect(events).toEqual([{ kind: 'add', device: 'nvme0' }]);
+  expect(events).toEqual([
+    { kind: 'add', device: 'nvme0' },
+    { kind: 'nvme-event', device: 'nvme0', event: 'connected' },
+  ]);
   await expect(fabrics.connect(request('nqn.a'))).rejects.toMatchObject({ code: 'EALREADY' });
   await expect(fabrics.connect(request('nqn.b'))).rejects.toMatchObject({ code: 'ECONNREFUSED' });
 });

@@ -1,0 +1,95 @@
+/** The host's ports for their contracts: the real adapters, which run anywhere, and the fakes. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { makeTid } from '../../src/nvme/transport-id.ts';
+import type { TransportId } from '../../src/nvme/transport-id.ts';
+import { SystemClock } from '../../src/platform/clock.ts';
+import { TcpProber } from '../../src/platform/prober.ts';
+import { SystemResolver } from '../../src/platform/resolver.ts';
+import { DiskStateFile } from '../../src/platform/state-file.ts';
+import { FakeClock } from '../fakes/clock.ts';
+import { FakeProber, FakeResolver, MemoryStateFile } from '../fakes/host.ts';
+import { MemoryLog } from '../fakes/log.ts';
+import { clockContract } from './clock.contract.ts';
+import type { Contract } from './contract.ts';
+import { startIcServer } from './nvme-tcp-server.ts';
+import { proberContract } from './prober.contract.ts';
+import { resolverContract } from './resolver.contract.ts';
+import { stateFileContract } from './state-file.contract.ts';
+
+/** What the adapters must do, with no more than a loopback interface and a writable /tmp. */
+export function realHostContracts(): readonly Contract[] {
+  return [
+    clockContract('of the system', () => {
+      const clock = new SystemClock();
+      const pass = async (ms: number): Promise<void> => {
+        const end = clock.now() + ms;
+        // The clock's own timers keep no process alive, these do.
+        while (clock.now() < end) await sleep(5);
+      };
+      return { clock, pass };
+    }),
+    resolverContract('of the system', () => ({
+      resolver: new SystemResolver(),
+      known: 'localhost',
+      // RFC 6761, 6.4: never exists.
+      unknown: 'no-such-host.invalid',
+    })),
+    proberContract('on TCP', async () => {
+      const server = await startIcServer();
+      const unused = await startIcServer();
+      await unused.close();
+      const log = new MemoryLog();
+      return {
+        prober: new TcpProber({ log }),
+        live: localTid(server.port),
+        refusing: localTid(unused.port),
+        close: async () => {
+          await server.close();
+          if (log.lines.length > 0) throw new Error(log.messages().join('\n'));
+        },
+      };
+    }),
+    stateFileContract('on disk', async () => {
+      const directory = await mkdtemp(join(tmpdir(), 'contract-'));
+      return {
+        file: new DiskStateFile(join(directory, 'run', 'state.json')),
+        close: () => rm(directory, { recursive: true }),
+      };
+    }),
+  ];
+}
+
+export function fakeHostContracts(): readonly Contract[] {
+  return [
+    clockContract('the fake', () => {
+      const clock = new FakeClock();
+      return { clock, pass: (ms) => clock.advance(ms) };
+    }),
+    resolverContract('the fake', () => {
+      const resolver = new FakeResolver();
+      resolver.set('dc.example.net', '192.0.2.1', '2001:db8::1');
+      return { resolver, known: 'dc.example.net', unknown: 'no-such-host.invalid' };
+    }),
+    proberContract('the fake', () => {
+      const prober = new FakeProber();
+      prober.setUnreachable('127.0.0.1', '4421', 'ECONNREFUSED');
+      const close = (): Promise<void> => Promise.resolve();
+      return Promise.resolve({ prober, live: localTid(4420), refusing: localTid(4421), close });
+    }),
+    stateFileContract('the fake', () =>
+      Promise.resolve({ file: new MemoryStateFile(), close: () => Promise.resolve() }),
+    ),
+  ];
+}
+
+function localTid(port: number): TransportId {
+  return makeTid({
+    transport: 'tcp',
+    traddr: '127.0.0.1',
+    trsvcid: String(port),
+    subsysnqn: 'nqn.2014-08.org.example:contract',
+  });
+}
