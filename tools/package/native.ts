@@ -111,10 +111,11 @@ async function compile(
     const logFile = join(cacheFolder(), `native-${suite}.log`);
     await mkdir(join(cacheFolder(), 'native'), { recursive: true });
 
-    const [command, ...prefix] = await mmdebstrap();
+    const { command, handOver } = await mmdebstrap();
+    const [program, ...prefix] = command;
     try {
       await run(
-        command,
+        program,
         [
           ...prefix,
           '--variant=apt',
@@ -128,6 +129,7 @@ async function compile(
           `--customize-hook=copy-in '${build}' /`,
           `--customize-hook=chroot "$1" sh -c ${quote(buildScript)}`,
           `--customize-hook=copy-out /build/out '${stage}'`,
+          ...handOver.map((hook) => `--customize-hook=${hook} '${join(stage, 'out')}'`),
           suite,
           '-',
         ],
@@ -156,18 +158,30 @@ async function adopt(folder: string, entry: string): Promise<void> {
   }
 }
 
-/** The command line that makes a root with the rights this user has. */
-async function mmdebstrap(): Promise<readonly [string, ...string[]]> {
-  if (process.getuid?.() === 0) return ['mmdebstrap', '--mode=root'];
+/** How a root is made with the rights that this user has. */
+interface RootMaker {
+  readonly command: readonly [string, ...string[]];
+  /** Commands that give a folder that came out of the root to this user. */
+  readonly handOver: readonly string[];
+}
+
+async function mmdebstrap(): Promise<RootMaker> {
+  const uid = process.getuid?.() ?? 0;
+  if (uid === 0) return { command: ['mmdebstrap', '--mode=root'], handOver: [] };
   const works = async (command: string, args: readonly string[]): Promise<boolean> =>
     run(command, args).then(
       () => true,
       () => false,
     );
   if (await works('unshare', ['--user', '--map-auto', '--map-root-user', 'true'])) {
-    return ['mmdebstrap', '--mode=unshare'];
+    return { command: ['mmdebstrap', '--mode=unshare'], handOver: [] };
   }
-  if (await works('sudo', ['-n', 'true'])) return ['sudo', '-n', 'mmdebstrap', '--mode=root'];
+  if (await works('sudo', ['-n', 'true'])) {
+    return {
+      command: ['sudo', '-n', 'mmdebstrap', '--mode=root'],
+      handOver: [`chown -R ${uid}:${process.getgid?.() ?? uid}`],
+    };
+  }
   throw new PackageError(
     'making a root of the release needs user namespaces with subordinate IDs, sudo, or root',
   );
