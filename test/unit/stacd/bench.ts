@@ -3,6 +3,7 @@ import { parseServiceConfig, type ServiceConfig } from '../../../src/config/serv
 import { unknown, type Answer } from '../../../src/core/answer.ts';
 import { StacdService, type IocRecord } from '../../../src/stacd/service.ts';
 import type { DiscoveryState } from '../../../src/stacd/plan.ts';
+import { Secret } from '../../../src/nvme/secret.ts';
 import { FakeClock } from '../../fakes/clock.ts';
 import { FakeDevices } from '../../fakes/devices.ts';
 import { FakeFabrics } from '../../fakes/fabrics.ts';
@@ -14,6 +15,9 @@ export const HOST = 'nqn.2014-08.org.nvmexpress:uuid:host';
 export function stacdConfig(text: string): ServiceConfig {
   return parseServiceConfig('stacd', 'stacd.conf', text).config;
 }
+
+/** The host's DH-HMAC-CHAP secret: nobody is to see it. */
+export const HOST_KEY = 'DHHC-1:00:ia6zGodOr4SEG0Zzaw398rpY0wqipUWj4jWjUh4HWUz6aQ2n:';
 
 export class StacdBench {
   readonly clock = new FakeClock();
@@ -71,6 +75,9 @@ export class StacdBench {
   }
 
   #settings(text: string) {
-    return { config: stacdConfig(text), host: { hostnqn: HOST, hostid: 'id' } };
+    return {
+      config: stacdConfig(text),
+      host: { hostnqn: HOST, hostid: 'id', key: new Secret(HOST_KEY) },
+    };
   }
 }

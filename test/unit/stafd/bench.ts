@@ -4,6 +4,7 @@ import { known, type Answer } from '../../../src/core/answer.ts';
 import type { TransportId } from '../../../src/nvme/transport-id.ts';
 import { StafdService } from '../../../src/stafd/service.ts';
 import type { DcRecord, StafdSettings } from '../../../src/stafd/service-types.ts';
+import { Secret } from '../../../src/nvme/secret.ts';
 import { FakeClock } from '../../fakes/clock.ts';
 import { FakeDevices } from '../../fakes/devices.ts';
 import type { EntryFields } from '../../fakes/discovery-log.ts';
@@ -11,6 +12,9 @@ import { FakeFabrics, type FakeTarget, type TargetFields } from '../../fakes/fab
 import { FakeInterfaces, FakeProber, FakeResolver, MemoryStateFile } from '../../fakes/host.ts';
 import { MemoryLog } from '../../fakes/log.ts';
 import { HOST } from './plan-samples.ts';
+
+/** The host's DH-HMAC-CHAP secret: nobody is to see it. */
+export const HOST_KEY = 'DHHC-1:00:ia6zGodOr4SEG0Zzaw398rpY0wqipUWj4jWjUh4HWUz6aQ2n:';
 
 export class StafdBench {
   readonly clock = new FakeClock();
@@ -95,7 +99,7 @@ export class StafdBench {
 
   #settings(text: string): StafdSettings {
     const { config } = parseServiceConfig('stafd', 'stafd.conf', text);
-    return { config, host: { hostnqn: HOST, hostid: 'id' } };
+    return { config, host: { hostnqn: HOST, hostid: 'id', key: new Secret(HOST_KEY) } };
   }
 }
 

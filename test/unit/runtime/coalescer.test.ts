@@ -1,0 +1,103 @@
+import { expect, test } from 'vitest';
+import { Coalescer } from '../../../src/runtime/coalescer.ts';
+import { FakeClock, settle } from '../../fakes/clock.ts';
+
+function bench(pass: () => Promise<void> = () => Promise.resolve()) {
+  const clock = new FakeClock();
+  const begun = clock.now();
+  const passes: number[] = [];
+  const errors: unknown[] = [];
+  const coalescer = new Coalescer(
+    clock,
+    async () => {
+      passes.push(clock.now() - begun);
+      await pass();
+    },
+    (thrown) => void errors.push(thrown),
+  );
+  return { clock, coalescer, errors, passes };
+}
+
+test('runs one pass when it has been quiet for 100 ms', async () => {
+  const { clock, coalescer, passes } = bench();
+  coalescer.mark();
+  await clock.advance(60);
+  coalescer.mark();
+  await clock.advance(5_000);
+  expect(passes).toEqual([160]);
+});
+
+test('runs a pass after a second though it never gets quiet', async () => {
+  const { clock, coalescer, passes } = bench();
+  for (let ms = 0; ms < 2_500; ms += 50) {
+    coalescer.mark();
+    await clock.advance(50);
+  }
+  expect(passes).toEqual([1_000, 2_000]);
+});
+
+test('runs at once when asked to, also while it waits to get quiet', async () => {
+  const { clock, coalescer, passes } = bench();
+  coalescer.mark();
+  await clock.advance(10);
+  coalescer.markNow();
+  await clock.advance(5_000);
+  expect(passes).toEqual([10]);
+});
+
+test('never runs two passes at a time; marks during one cause one more', async () => {
+  let release = (): void => undefined;
+  const { clock, coalescer, passes } = bench(() => new Promise((resolve) => (release = resolve)));
+  coalescer.markNow();
+  await clock.advance(0);
+  for (let count = 0; count < 10; count += 1) coalescer.mark();
+  coalescer.markNow();
+  await clock.advance(10_000);
+  expect(passes).toEqual([0]);
+  release();
+  await settle();
+  await clock.advance(0);
+  expect(passes).toEqual([0, 10_000]);
+  release();
+  await clock.advance(10_000);
+  expect(passes).toHaveLength(2);
+});
+
+test('goes on after a pass that fails', async () => {
+  const failure = new Error('no');
+  const { clock, coalescer, errors, passes } = bench(() => Promise.reject(failure));
+  coalescer.markNow();
+  await clock.advance(10);
+  coalescer.markNow();
+  await clock.advance(10);
+  expect(passes).toEqual([0, 10]);
+  expect(errors).toEqual([failure, failure]);
+});
+
+test('runs nothing after it is disposed of, and leaves no timer', async () => {
+  const { clock, coalescer, passes } = bench();
+  coalescer.mark();
+  coalescer.dispose();
+  coalescer.mark();
+  coalescer.markNow();
+  expect(clock.pendingTimers).toBe(0);
+  await clock.advance(5_000);
+  expect(passes).toEqual([]);
+});
+
+test('is idle when the pass at hand is done', async () => {
+  let release = (): void => undefined;
+  const { clock, coalescer } = bench(() => new Promise((resolve) => (release = resolve)));
+  coalescer.markNow();
+  await clock.advance(0);
+  let idle = false;
+  void coalescer.idle().then(() => (idle = true));
+  coalescer.mark();
+  coalescer.dispose();
+  await settle();
+  expect(idle).toBe(false);
+  release();
+  await settle();
+  expect(idle).toBe(true);
+  expect(clock.pendingTimers).toBe(0);
+});
