@@ -1,0 +1,55 @@
+import { build } from 'esbuild';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { nativePackages } from '../../tools/build.ts';
+import { lab } from './lab.ts';
+import type { Lab } from './lab.ts';
+
+/** One line of what test/contract/in-machine.ts prints. */
+interface Outcome {
+  readonly contract: string;
+  readonly test?: string;
+  readonly error?: string;
+}
+
+/** Beside the package's own add-ons, which it loads. */
+const PROGRAM = '/usr/lib/nvme-stas-node/in-machine.mjs';
+
+describe('the adapters on the real kernel, systemd, udevd and journald', () => {
+  let here: Lab;
+
+  beforeAll(async () => {
+    here = await lab();
+    await here.reset();
+    const { outputFiles } = await build({
+      entryPoints: ['test/contract/in-machine.ts'],
+      bundle: true,
+      platform: 'node',
+      format: 'esm',
+      target: 'node20',
+      external: [...nativePackages],
+      write: false,
+      logLevel: 'silent',
+    });
+    const [file] = outputFiles;
+    if (file === undefined) throw new Error('the contract program was not bundled');
+    await here.machine.writeFile(PROGRAM, file.contents);
+  });
+
+  it.each(['node', 'node --jitless --no-expose-wasm'])(
+    'keep their contracts under %s',
+    async (node) => {
+      const { status, stdout, stderr } = await here.machine.exec(`${node} ${PROGRAM}`, {
+        timeoutMs: 170_000,
+      });
+      const outcomes = stdout
+        .split('\n')
+        .filter((line) => line !== '')
+        .map((line) => JSON.parse(line) as Outcome);
+      expect(
+        outcomes.filter(({ error, test }) => error !== undefined || test === undefined),
+      ).toEqual([]);
+      expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+      expect(outcomes.length).toBeGreaterThan(30);
+    },
+  );
+});
