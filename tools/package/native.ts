@@ -5,10 +5,10 @@
  * compiler nor headers, and the result fits the release's Node and C library. The result is cached
  * by everything that it is made from; a cache entry appears whole or not at all.
  */
-import { createHash } from 'node:crypto';
 import { copyFile, cp, mkdir, mkdtemp, readFile, rename, rm, stat } from 'node:fs/promises';
-import { homedir, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
+import { cacheDirectory, cacheKey } from '../../test/vm/cache.ts';
 import buildScript from './build-native.sh';
 import { PackageError, run, seconds } from './run.ts';
 
@@ -54,8 +54,8 @@ export async function nativeAddons(options: {
 }): Promise<NativeAddons> {
   const { root, suite, log } = options;
   const modules = join(root, 'node_modules');
-  const key = await cacheKey(modules, suite);
-  const entry = join(cacheFolder(), 'native', `${suite}-${key}`);
+  const key = await entryKey(modules, suite);
+  const entry = join(cacheDirectory(), 'native', `${suite}-${key}`);
   if (await exists(entry)) {
     log(`native add-ons for ${suite}: cached in ${entry}`);
   } else {
@@ -69,24 +69,12 @@ export async function nativeAddons(options: {
   };
 }
 
-/** Where compiled add-ons and other things that can be made again are kept. */
-export function cacheFolder(): string {
-  const { NVME_STAS_CACHE, XDG_CACHE_HOME } = process.env;
-  if (NVME_STAS_CACHE !== undefined && NVME_STAS_CACHE !== '') return NVME_STAS_CACHE;
-  const base =
-    XDG_CACHE_HOME === undefined || XDG_CACHE_HOME === ''
-      ? join(homedir(), '.cache')
-      : XDG_CACHE_HOME;
-  return join(base, 'nvme-stas-node');
-}
-
-async function cacheKey(modules: string, suite: string): Promise<string> {
-  const hash = createHash('sha256');
-  hash.update(JSON.stringify([suite, process.arch, debianPackages, buildScript]));
+async function entryKey(modules: string, suite: string): Promise<string> {
+  const versions: string[] = [];
   for (const name of [...compiled, ...toolPackages, dirname(dirname(koffiBinary))]) {
-    hash.update(`\n${name}@${(await packageJson(join(modules, name))).version}`);
+    versions.push(`${name}@${(await packageJson(join(modules, name))).version}`);
   }
-  return hash.digest('hex').slice(0, 16);
+  return cacheKey([suite, process.arch, ...debianPackages, buildScript, ...versions]);
 }
 
 async function compile(
@@ -108,8 +96,8 @@ async function compile(
     }
     await mkdir(join(build, 'prebuilt'));
     await copyFile(join(modules, koffiBinary), join(build, 'prebuilt', basename(koffiBinary)));
-    const logFile = join(cacheFolder(), `native-${suite}.log`);
-    await mkdir(join(cacheFolder(), 'native'), { recursive: true });
+    const logFile = join(cacheDirectory(), `native-${suite}.log`);
+    await mkdir(join(cacheDirectory(), 'native'), { recursive: true });
 
     const { command, handOver } = await mmdebstrap();
     const [program, ...prefix] = command;
