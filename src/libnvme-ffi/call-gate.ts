@@ -36,14 +36,17 @@ export function threadPoolSize(setting: string | undefined): number {
 }
 
 /**
- * Shares a pool out. A quarter of it, and at least one thread, stays free for Node. Two connects
- * are enough: the kernel makes one at a time, and the second one waits in it already when the first
- * ends.
+ * More connects at a time bring nothing: the kernel makes one at a time, and only what libnvme does
+ * before and after overlaps. (Measured with 48 controllers on two emulated processors, milliseconds
+ * for each: 840 one at a time, 540 with two, 370 with four.)
  */
+const MOST_CONNECTS = 4;
+
+/** Shares a pool out. A quarter of it, and at least one thread, stays free for Node. */
 export function laneLimits(poolSize: number): LaneLimits {
   const usable = Math.max(1, poolSize - Math.max(1, Math.ceil(poolSize / 4)));
-  const connect = usable >= 6 ? 2 : 1;
-  const disconnect = usable >= 6 ? Math.floor((usable - connect) / 3) : 1;
+  const connect = Math.min(MOST_CONNECTS, Math.max(1, Math.floor(usable / 3)));
+  const disconnect = Math.max(1, Math.floor((usable - connect) / 3));
   return { connect, disconnect, admin: Math.max(1, usable - connect - disconnect) };
 }
 

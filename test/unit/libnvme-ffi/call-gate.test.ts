@@ -185,7 +185,7 @@ describe('sharing the thread pool out', () => {
   );
 
   test('connects take few threads, as the kernel makes one connection at a time', () => {
-    expect(laneLimits(1024).connect).toBe(2);
+    expect(laneLimits(1024).connect).toBe(4);
   });
 
   test('a pool of one thread still lets every lane work', () => {
