@@ -3,7 +3,7 @@
  * overridden, and for discovery controllers that are not stafd's it does what they would have done.
  */
 import { execFile } from 'node:child_process';
-import { mkdir, rm } from 'node:fs/promises';
+import { chmod, mkdir, rm } from 'node:fs/promises';
 import rules from '../../udev/70-nvmf-autoconnect.rules';
 import type { Log } from '../ports/log.ts';
 import { replaceFile } from './atomic-file.ts';
@@ -22,7 +22,9 @@ export class NvmeCliInterplay {
   /** Puts the override in place; a failure is logged and disturbs nothing else. */
   async override(): Promise<void> {
     try {
-      await mkdir(RULES_DIRECTORY, { recursive: true });
+      const made = await mkdir(RULES_DIRECTORY, { recursive: true });
+      // The daemon's umask is for its own files; this folder is everybody's.
+      if (made !== undefined) await chmod(RULES_DIRECTORY, 0o755);
       await replaceFile(OVERRIDE, rules, { mode: 0o644 });
     } catch (thrown) {
       this.#log.warning(`Cannot override nvme-cli's udev rules: ${String(thrown)}`);

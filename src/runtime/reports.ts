@@ -49,12 +49,13 @@ export function logReport(
       else log.debug(text, fields);
       return;
     }
-    case 'op-refused':
-      log.warning(
-        `${prefix} - The controller refused to ${describeOp(report.op)}: ${report.error.message}`,
-        fields,
-      );
+    case 'op-refused': {
+      const text = `${prefix} - The controller refused to ${describeOp(report.op)}: ${report.error.message}`;
+      // Many have no such log page; nothing is lost without it.
+      if (report.op === 'read-support') log.debug(text, fields);
+      else log.warning(text, fields);
       return;
+    }
     case 'disconnecting':
       log.info(`${prefix} - Disconnect initiated`, fields);
       return;
