@@ -186,7 +186,9 @@ class LibnvmeFabrics implements Fabrics {
     for (const name of names) {
       if (this.#droppedOptions.has(name)) continue;
       this.#droppedOptions.add(name);
-      this.#log.notice(`option ${name} cannot be passed to this kernel or connection: left out`);
+      this.#log.notice(
+        `option ${name}: left out where the kernel or the connection does not take it`,
+      );
     }
   }
 }

@@ -11,7 +11,7 @@ import { checkNqn, checkSubsystemNqn } from '../nvme/nqn.ts';
 import type { Secret } from '../nvme/secret.ts';
 import { checkHostTraddr, checkTraddr, checkTrsvcid } from '../nvme/transport-address.ts';
 import { TRANSPORTS, WELL_KNOWN_DISCOVERY_NQN } from '../nvme/transport-id.ts';
-import type { TransportId } from '../nvme/transport-id.ts';
+import type { Transport, TransportId } from '../nvme/transport-id.ts';
 import { PortError } from '../ports/errors.ts';
 import type { ConnectRequest, FabricsOptions } from '../ports/fabrics.ts';
 
@@ -32,7 +32,7 @@ export interface ConnectPlan {
   readonly config: FabricsConfigValues;
   readonly hostKey: Secret | undefined;
   readonly controllerKey: Secret | undefined;
-  /** Options that were asked for and that this kernel, or libnvme, does not pass on. */
+  /** Options that were asked for and that this kernel, transport or libnvme does not take. */
   readonly dropped: readonly string[];
 }
 
@@ -110,6 +110,28 @@ const OPTIONS: readonly OptionRow[] = [
   { option: 'dataDigest', member: 'data_digest' },
 ];
 
+/**
+ * Options that a transport does not take: the kernel refuses a whole connect for one of them
+ * (measured on Linux 6.12), and most come from [Global], which is meant for all transports.
+ */
+const NOT_TAKEN: Readonly<Record<Transport, readonly string[]>> = {
+  tcp: [],
+  rdma: ['host_iface', 'hdr_digest', 'data_digest'],
+  fc: ['host_iface', 'nr_write_queues', 'nr_poll_queues', 'hdr_digest', 'data_digest'],
+  loop: [
+    ...['host_traddr', 'host_iface', 'reconnect_delay', 'ctrl_loss_tmo'],
+    ...['nr_write_queues', 'nr_poll_queues', 'hdr_digest', 'data_digest'],
+  ],
+};
+
+/** Only these have services. */
+const HAS_TRSVCID: Readonly<Record<Transport, boolean>> = {
+  tcp: true,
+  rdma: true,
+  fc: false,
+  loop: false,
+};
+
 const INT_MAX = 0x7fff_ffff;
 
 function isPassable(value: number | boolean, min: number): boolean {
@@ -141,7 +163,7 @@ export function planConnect(request: ConnectRequest, supported: FabricsOptions):
 
   const dropped: string[] = [];
   const passed = (name: string): boolean => {
-    if (supported.has(name)) return true;
+    if (supported.has(name) && !NOT_TAKEN[tid.transport].includes(name)) return true;
     dropped.push(name);
     return false;
   };
@@ -174,7 +196,7 @@ export function planConnect(request: ConnectRequest, supported: FabricsOptions):
     subsysnqn: tid.subsysnqn,
     transport: tid.transport,
     traddr: orNull(tid.traddr),
-    trsvcid: orNull(tid.trsvcid),
+    trsvcid: HAS_TRSVCID[tid.transport] ? orNull(tid.trsvcid) : null,
     hostTraddr: tid.hostTraddr !== '' && passed('host_traddr') ? tid.hostTraddr : null,
     hostIface: tid.hostIface !== '' && passed('host_iface') ? tid.hostIface : null,
     hostnqn: tid.hostNqn,

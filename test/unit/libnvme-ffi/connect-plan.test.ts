@@ -171,6 +171,52 @@ describe('what the kernel lacks', () => {
   });
 });
 
+describe('what the transport does not take', () => {
+  const options: ConnectOptions = {
+    hdrDigest: true,
+    dataDigest: true,
+    nrIoQueues: 4,
+    nrWriteQueues: 2,
+    nrPollQueues: 1,
+    queueSize: 64,
+    kato: 17,
+    reconnectDelay: 3,
+    ctrlLossTmo: 60,
+  };
+  const FC = 'nn-0x1000000044001123:pn-0x2000000055001123';
+
+  test.each<[Partial<TransportId>, readonly string[], string | null]>([
+    [{ transport: 'tcp' }, [], '4420'],
+    [{ transport: 'rdma' }, ['hdr_digest', 'data_digest'], '4420'],
+    [
+      { transport: 'fc', traddr: FC, hostTraddr: FC, trsvcid: 'none' },
+      ['nr_write_queues', 'nr_poll_queues', 'hdr_digest', 'data_digest'],
+      null,
+    ],
+    [
+      { transport: 'loop', traddr: '', trsvcid: '' },
+      [
+        ...['nr_write_queues', 'nr_poll_queues', 'reconnect_delay', 'ctrl_loss_tmo'],
+        ...['hdr_digest', 'data_digest'],
+      ],
+      null,
+    ],
+  ])('%o goes without %j', (tid, dropped, trsvcid) => {
+    const result = plan({ tid, options });
+    expect(result.dropped).toEqual(dropped);
+    expect(Object.keys(result.config)).toHaveLength(Object.keys(options).length - dropped.length);
+    for (const name of dropped) expect(result.config).not.toHaveProperty(name);
+    expect(result.trsvcid).toBe(trsvcid);
+  });
+
+  test('only tcp can be bound to an interface', () => {
+    const tid = { transport: 'rdma', hostIface: 'eth0', hostTraddr: '192.0.2.9' } as const;
+    const result = plan({ tid });
+    expect(result).toMatchObject({ hostIface: null, hostTraddr: '192.0.2.9' });
+    expect(result.dropped).toEqual(['host_iface']);
+  });
+});
+
 describe('what never gets any further', () => {
   const strings: readonly (keyof TransportId)[] = [
     'traddr',
