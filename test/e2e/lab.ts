@@ -128,14 +128,15 @@ async function furnish(machine: Machine, debPath: string): Promise<Lab> {
   const dcScript = new URL('../discovery-controller/dc-control.sh', import.meta.url);
   const icReqScript = new URL('guest/icreq-monitor.pl', import.meta.url);
   const kernelScript = new URL('guest/kernel-controllers.pl', import.meta.url);
-  await Promise.all([
-    machine.writeFile(guestDeb, await readFile(debPath)),
-    machine.writeFile(`${GUEST}/dc.mjs`, await bundle('test/discovery-controller/main.ts')),
-    machine.writeFile(`${GUEST}/dc-control.sh`, await readFile(dcScript), { mode: 0o755 }),
-    machine.writeFile(`${GUEST}/kernel.pl`, await readFile(kernelScript), { mode: 0o755 }),
-    machine.writeFile(`${GUEST}/icreqs.pl`, await readFile(icReqScript), { mode: 0o755 }),
-    machine.writeFile(`${GUEST}/dc.json`, '{"controllers":[]}\n'),
-  ]);
+  const files: readonly (readonly [string, string | Uint8Array, number])[] = [
+    [guestDeb, await readFile(debPath), 0o644],
+    [`${GUEST}/dc.mjs`, await bundle('test/discovery-controller/main.ts'), 0o644],
+    [`${GUEST}/dc-control.sh`, await readFile(dcScript), 0o755],
+    [`${GUEST}/kernel.pl`, await readFile(kernelScript), 0o755],
+    [`${GUEST}/icreqs.pl`, await readFile(icReqScript), 0o755],
+    [`${GUEST}/dc.json`, '{"controllers":[]}\n', 0o644],
+  ];
+  for (const [path, data, mode] of files) await machine.writeFile(path, data, { mode });
   say('Installing the package');
   await machine.sh(`dpkg -i ${guestDeb}`, { timeoutMs: 180_000 });
   const lab = new RunningLab(machine, debPath, guestDeb);
