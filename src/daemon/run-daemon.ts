@@ -185,6 +185,10 @@ async function run(definition: DaemonDefinition, options: CommandLine): Promise<
     settings,
   });
 
+  // Before the start, which may already have something to signal; nobody asks before the name is
+  // taken.
+  const published = bus.export(daemon.object);
+
   let stopping: Promise<never> | undefined;
   const stop = (why: string, status: number): void => {
     stopping ??= (async () => {
@@ -211,6 +215,7 @@ async function run(definition: DaemonDefinition, options: CommandLine): Promise<
     try {
       const fresh = reader.read(log);
       applyTracing(fresh.config.tron);
+      published.propertiesChanged();
       daemon.reload(fresh);
       log.info('Configuration reloaded');
     } catch (thrown) {
@@ -233,7 +238,6 @@ async function run(definition: DaemonDefinition, options: CommandLine): Promise<
   });
 
   await daemon.start();
-  bus.export(daemon.object);
   try {
     await bus.requestName(definition.busName);
   } catch (thrown) {
