@@ -61,7 +61,8 @@ async function runPart(part: Part, folder: string): Promise<Counts> {
   const report = join(folder, `${part.name}.json`);
   const status = await execute([
     ...part.command,
-    '--reporter=default',
+    // Those in the machine are few and slow: each is shown as it ends.
+    part.name === 'e2e' ? '--reporter=verbose' : '--reporter=default',
     '--reporter=json',
     `--outputFile.json=${report}`,
   ]);

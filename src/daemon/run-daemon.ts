@@ -160,7 +160,16 @@ async function run(definition: DaemonDefinition, options: CommandLine): Promise<
   const clock = new SystemClock();
   const fabrics = createLibnvmeFabrics({ log, clock });
   const manager = new SystemdServiceManager({ log });
-  const fabricsOptions = await fabrics.supportedOptions();
+  // Reading them takes the kernel's connect lock, which a dead address may hold for a while.
+  let fabricsOptions: ReadonlySet<string> = new Set();
+  fabrics.supportedOptions().then(
+    (options) => {
+      fabricsOptions = options;
+    },
+    (thrown: unknown) => {
+      log.warning(`Cannot read what the kernel supports: ${toPortError(thrown).message}`);
+    },
+  );
   const bus = await createSystemBus({ log }).catch((thrown: unknown) => {
     throw new StartupError(`cannot reach the system bus: ${toPortError(thrown).message}`);
   });

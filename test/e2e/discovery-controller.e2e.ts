@@ -60,7 +60,8 @@ beforeAll(async () => {
 });
 
 beforeEach(async () => {
-  await here.reset();
+  await machine.sh('nvme disconnect-all');
+  await here.clearDcs();
   for (const config of CONTROLLERS) await here.dc({ op: 'add-controller', config });
 });
 

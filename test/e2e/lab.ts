@@ -57,6 +57,8 @@ export interface Lab {
   configure(daemon: 'stafd' | 'stacd', text: string): Promise<void>;
   systemctl(action: string): Promise<void>;
   targets(document: TargetDocument): Promise<void>;
+  /** Removes all simulated discovery controllers. */
+  clearDcs(): Promise<void>;
   /** A request to the simulated discovery controllers; see test/discovery-controller/README.md. */
   dc(request: Readonly<Record<string, unknown>>): Promise<Readonly<Record<string, unknown>>>;
   /** Adds a simulated discovery controller on 127.0.0.1:8009 unless told otherwise. */
@@ -174,16 +176,17 @@ class RunningLab implements Lab {
       { timeoutMs: 180_000 },
     );
     await clearTargets(this.machine);
-    if (this.#dcRunning) {
-      const { controllers } = (await this.dc({ op: 'status' })) as {
-        controllers: readonly { name: string }[];
-      };
-      for (const { name } of controllers) {
-        await this.dc({ op: 'remove-controller', controller: name });
-      }
-    }
+    await this.clearDcs();
     const cursor = await this.machine.sh('journalctl -n 0 --show-cursor');
     this.#cursor = /-- cursor: (.*)/.exec(cursor)?.[1] ?? '';
+  }
+
+  async clearDcs(): Promise<void> {
+    if (!this.#dcRunning) return;
+    const { controllers } = (await this.dc({ op: 'status' })) as {
+      controllers: readonly { name: string }[];
+    };
+    await this.#ask(controllers.map(({ name }) => ({ op: 'remove-controller', controller: name })));
   }
 
   async configure(daemon: 'stafd' | 'stacd', text: string): Promise<void> {
@@ -206,12 +209,25 @@ class RunningLab implements Lab {
       );
       await this.machine.waitFor(`test -S ${CONTROL}`);
     }
+    const [reply = {}] = await this.#ask([request]);
+    return reply;
+  }
+
+  /** Several requests by one command: each costs an emulated machine its time. */
+  async #ask(
+    requests: readonly Readonly<Record<string, unknown>>[],
+  ): Promise<readonly Readonly<Record<string, unknown>>[]> {
+    if (requests.length === 0) return [];
+    const lines = requests.map((request) => `${JSON.stringify(request)}\n`).join('');
     const { status, stdout, stderr } = await this.machine.exec(
       `${GUEST}/dc-control.sh ${CONTROL}`,
-      { stdin: `${JSON.stringify(request)}\n` },
+      { stdin: lines },
     );
     if (status !== 0) throw new Error(`discovery controller: ${stdout}${stderr}`);
-    return JSON.parse(stdout) as Readonly<Record<string, unknown>>;
+    return stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as Readonly<Record<string, unknown>>);
   }
 
   async addDc(config: Readonly<Record<string, unknown>> = {}): Promise<void> {
