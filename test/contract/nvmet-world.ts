@@ -4,7 +4,15 @@
  * changes the discovery log.
  */
 import { execFile, spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, rmdirSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  rmdirSync,
+  symlinkSync,
+  truncateSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
@@ -18,6 +26,8 @@ const NVMET = '/sys/kernel/config/nvmet';
 const PORT = join(NVMET, 'ports', '77');
 const TRADDR = '127.0.0.1';
 const TRSVCID = '4477';
+/** Behind both subsystems. */
+const DISK = '/var/tmp/contract.img';
 const IO_NQN = 'nqn.2014-08.org.example:contract-io';
 const OTHER_NQN = 'nqn.2014-08.org.example:contract-other';
 const HOST_NQN = 'nqn.2014-08.org.nvmexpress:uuid:0a0b0c0d-0000-4000-8000-000000000001';
@@ -30,7 +40,12 @@ function makeSubsystem(nqn: string): void {
   writeFileSync(join(subsystem, 'attr_allow_any_host'), '1');
   const namespace = join(subsystem, 'namespaces', '1');
   mkdirSync(namespace);
-  writeFileSync(join(namespace, 'device_path'), '/dev/nullb0');
+  if (!existsSync(DISK)) {
+    writeFileSync(DISK, '');
+    truncateSync(DISK, 16 * 1024 * 1024);
+  }
+  writeFileSync(join(namespace, 'buffered_io'), '1');
+  writeFileSync(join(namespace, 'device_path'), DISK);
   writeFileSync(join(namespace, 'enable'), '1');
 }
 
@@ -56,7 +71,7 @@ export function setUpTarget(): void {
   mkdirSync(dirname(NO_AUTOCONNECT), { recursive: true });
   writeFileSync(NO_AUTOCONNECT, '');
   reloadUdev();
-  const modules = ['nvmet', 'nvmet-tcp', 'nvme-tcp', 'null_blk'];
+  const modules = ['nvmet', 'nvmet-tcp', 'nvme-tcp'];
   const { status } = spawnSync('modprobe', ['-a', ...modules], { stdio: 'inherit' });
   if (status !== 0) throw new Error('the kernel lacks a module of the NVMe/TCP target');
   makeSubsystem(IO_NQN);
@@ -81,6 +96,7 @@ export function tearDownTarget(): void {
     rmdirSync(join(subsystem, 'namespaces', '1'));
     rmdirSync(subsystem);
   }
+  unlinkSync(DISK);
 }
 
 /**
