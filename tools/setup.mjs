@@ -25,7 +25,7 @@ const leastNode = [20, 19];
 export class SetupError extends Error {}
 
 /**
- * What the virtual machine needs on the host: one of `files` for each, a program or a path.
+ * What the virtual machine and the tests need on the host: one of `files` for each, a program or a path.
  * The installed programs count, however they came.
  */
 const requirements = [
@@ -34,6 +34,8 @@ const requirements = [
   { debian: 'mmdebstrap', files: ['mmdebstrap'] },
   { debian: 'e2fsprogs', files: ['mke2fs'] },
   { debian: 'util-linux', files: ['setpriv'] },
+  // For the contract tests, which hold the bus adapter to a real bus of their own.
+  { debian: 'dbus-daemon', files: ['dbus-daemon'] },
   {
     // Ubuntu does not have the keys of Debian's archive.
     debian: 'debian-archive-keyring',
