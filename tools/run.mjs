@@ -50,6 +50,10 @@ const importMetaOfSource = {
   },
 };
 
+function projectVersion() {
+  return JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')).version;
+}
+
 /** Bundles `file` and returns the path of the bundle, named by what is in it. */
 async function bundle(file) {
   const { build } = await import('esbuild');
@@ -67,6 +71,7 @@ async function bundle(file) {
     outdir: cache,
     logLevel: 'warning',
     loader: textLoaders,
+    define: { __VERSION__: JSON.stringify(projectVersion()) },
     plugins: [importMetaOfSource],
   });
   const output = result.outputFiles[0];

@@ -15,6 +15,7 @@ import {
   mkdirSync,
   mkdtempSync,
   readdirSync,
+  readFileSync,
   renameSync,
   statSync,
   utimesSync,
@@ -24,7 +25,8 @@ import { join } from 'node:path';
 import { cacheDirectory, cacheKey } from './cache.ts';
 import { undoAtExit } from './cleanup.ts';
 import { VmError } from './errors.ts';
-import customize from './image/customize.sh';
+import { shellQuote } from './guest-agent.ts';
+import customizeBody from './image/customize.sh';
 import prepare from './image/prepare.sh';
 import { lock } from './lock.ts';
 import { removeTree, Steps } from './steps.ts';
@@ -68,7 +70,7 @@ const keptImages = 2;
 function packages(suite: Suite): readonly string[] {
   return [
     ...['systemd', 'systemd-sysv', 'udev', 'dbus', 'libnss-myhostname', 'linux-image-amd64'],
-    ...['kmod', 'iproute2', 'procps', 'qemu-guest-agent', 'klibc-utils', 'cpio', 'xz-utils'],
+    ...['kmod', 'iproute2', 'procps', 'klibc-utils', 'cpio', 'xz-utils'],
     ...['nvme-cli', 'avahi-daemon', 'avahi-utils', 'libnvme1t64', 'libudev1', 'libsystemd0'],
     // Bookworm's Node is too old for the package.
     ...(suite === 'bookworm' ? [] : ['nodejs']),
@@ -87,7 +89,8 @@ export async function ensureImage(options: ImageOptions = {}): Promise<Image> {
   }
   const cache = join(cacheDirectory(), 'images');
   const include = packages(suite);
-  const key = cacheKey([suite, diskSize, JSON.stringify(identity), ...include, prepare, customize]);
+  const customize = customizeScript();
+  const key = cacheKey([suite, diskSize, ...include, prepare, customize]);
   const directory = join(cache, `${suite}-${key}`);
   const image: Image = {
     suite,
@@ -103,7 +106,7 @@ export async function ensureImage(options: ImageOptions = {}): Promise<Image> {
       log('waiting for another process that builds an image'),
     );
     try {
-      if (!isComplete(image)) await build(image, include, cache, log);
+      if (!isComplete(image)) await build(image, include, customize, cache, log);
     } finally {
       await release();
     }
@@ -117,6 +120,7 @@ export async function ensureImage(options: ImageOptions = {}): Promise<Image> {
 async function build(
   image: Image,
   include: readonly string[],
+  customize: string,
   cache: string,
   log: (line: string) => void,
 ): Promise<void> {
@@ -149,7 +153,7 @@ async function build(
         (directory) => `--dpkgopt=path-exclude=/usr/share/${directory}/*`,
       ),
       `--essential-hook=${prepare}`,
-      `--customize-hook=${environmentOf(identity)}${customize}`,
+      `--customize-hook=${customize}`,
       image.suite,
       root,
     ]);
@@ -187,10 +191,13 @@ function isComplete({ disk, kernel, initrd }: Image): boolean {
   return [disk, kernel, initrd].every((path) => existsSync(path));
 }
 
-/** Assignments for a shell script: `{hostNqn: 'x'}` is `HOST_NQN='x'`. */
-function environmentOf(values: Readonly<Record<string, string>>): string {
-  return Object.entries(values)
-    .map(([name, value]) => `${name.replace(/[A-Z]/g, '_$&').toUpperCase()}='${value}'\n`)
+/** What is done to the system after its packages are installed, with all that it needs in it. */
+function customizeScript(): string {
+  const agent = readFileSync(join(import.meta.dirname, 'image', 'agent.pl'), 'utf8');
+  return Object.entries({ ...identity, agent })
+    .map(([name, value]) => [name.replace(/[A-Z]/g, '_$&').toUpperCase(), shellQuote(value)])
+    .map(([name = '', value = '']) => `${name}=${value}\n`)
+    .concat(customizeBody)
     .join('');
 }
 

@@ -28,7 +28,7 @@ export interface MachineOptions {
   readonly boot?: boolean;
   /** More of the kernel's command line. */
   readonly kernelArguments?: readonly string[];
-  /** How long one try to boot may take; default 180 s, as the host may be busy. */
+  /** How long one try to boot may take; default 600 s, as the host may be busy. */
   readonly bootTimeoutMs?: number;
   /** Takes a line now and then; default: nothing is said. */
   readonly log?: (line: string) => void;
@@ -69,7 +69,7 @@ export interface WaitOptions {
 const bootTries = 3;
 
 /** How long a saved machine may take to answer. */
-const resumeTimeoutMs = 60_000;
+const resumeTimeoutMs = 120_000;
 
 /**
  * Starts a machine in which systemd has started everything. Builds the image if there is none,
@@ -134,7 +134,7 @@ async function resume(
 async function boot(
   image: Image,
   hardware: Hardware,
-  { log = () => undefined, bootTimeoutMs = 180_000 }: MachineOptions,
+  { log = () => undefined, bootTimeoutMs = 600_000 }: MachineOptions,
 ): Promise<RunningMachine> {
   for (let attempt = 1; ; attempt++) {
     const started = performance.now();
@@ -224,7 +224,7 @@ class RunningMachine implements Machine {
 
   /** Keeps the state of the machine in `directory`. */
   save(directory: string): Promise<void> {
-    return this.#qemu.unlessItDies(saveState(this.#qemu, directory), 120_000);
+    return this.#qemu.unlessItDies(saveState(this.#qemu, directory), 300_000);
   }
 
   async shutdown(): Promise<void> {

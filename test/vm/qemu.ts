@@ -167,7 +167,7 @@ export function hardwareArguments(image: Image, hardware: Hardware): readonly st
     ...['-kernel', image.kernel, '-initrd', image.initrd, '-append', kernel.join(' ')],
     ...['-device', 'virtio-blk-pci,drive=disk'],
     ...['-device', 'virtio-serial-pci'],
-    ...['-device', 'virtserialport,chardev=agent,name=org.qemu.guest_agent.0'],
+    ...['-device', 'virtserialport,chardev=agent,name=nvme-stas.agent'],
     ...['-device', 'virtconsole,chardev=terminal'],
     ...['-serial', 'chardev:console'],
     ...hardware.acpiTables.flatMap((table) => ['-acpitable', `file=${table}`]),

@@ -1,5 +1,5 @@
 # Runs on the host after the packages are installed; $1 is the directory of the new system.
-# HOST_NQN, HOST_ID and MACHINE_ID come from the environment of this script (image.ts).
+# HOST_NQN, HOST_ID, MACHINE_ID and AGENT (image/agent.pl) are set before this (image.ts).
 set -e
 root=$1
 units=$root/etc/systemd/system
@@ -9,7 +9,9 @@ modules=$(echo "$root"/usr/lib/modules/*)
 version=$(basename "$modules")
 for directory in sound drivers/gpu drivers/media drivers/net/ethernet drivers/net/wireless \
   drivers/usb drivers/iio drivers/staging drivers/hid drivers/isdn drivers/bluetooth \
-  drivers/infiniband/hw drivers/input drivers/platform net/bluetooth net/wireless net/mac80211; do
+  drivers/infiniband/hw drivers/input drivers/platform drivers/ata drivers/i2c drivers/mfd \
+  drivers/watchdog drivers/cpufreq drivers/edac drivers/crypto/ccp drivers/char/hw_random \
+  drivers/powercap drivers/thermal drivers/hwmon arch/x86/kvm net/bluetooth net/wireless net/mac80211; do
   rm -rf "$modules/kernel/$directory"
 done
 # What the tests load: without the compression, which is slow on an emulated processor.
@@ -80,11 +82,26 @@ rm -f "$units"/*.wants/remote-fs.target
 ln -sf /usr/lib/systemd/system/multi-user.target "$units/default.target"
 # `npm run vm` starts this one when a person wants a shell.
 mkdir -p "$units/serial-getty@hvc0.service.d"
-printf '[Service]\nExecStart=\nExecStart=-/sbin/agetty --autologin root --noclear hvc0 linux\nRestart=no\n' \
+printf '[Service]\nExecStart=\nExecStart=-/sbin/agetty --autologin root --noclear hvc0 xterm-256color\nRestart=no\n' \
   >"$units/serial-getty@hvc0.service.d/autologin.conf"
-# Every command that the tests run would otherwise be a line in the journal.
-mkdir -p "$units/qemu-guest-agent.service.d"
-printf '[Service]\nLogLevelMax=warning\n' >"$units/qemu-guest-agent.service.d/quiet.conf"
+printf '%s\n' "$AGENT" >"$root/usr/lib/nvme-stas-vm-agent"
+cat >"$units/nvme-stas-vm-agent.service" <<'END'
+[Unit]
+Description=Commands of the host
+# It outlives what it is asked to stop.
+DefaultDependencies=no
+After=systemd-udevd.service
+Conflicts=shutdown.target
+[Service]
+ExecStart=/usr/bin/perl /usr/lib/nvme-stas-vm-agent
+Environment=HOME=/root LANG=C.UTF-8
+Restart=always
+KillMode=process
+TasksMax=infinity
+LimitNOFILE=65536
+END
+mkdir -p "$units/sysinit.target.wants"
+ln -s ../nvme-stas-vm-agent.service "$units/sysinit.target.wants/"
 chroot "$root" ldconfig
 chroot "$root" systemd-sysusers
 chroot "$root" systemd-hwdb update 2>/dev/null || true
