@@ -36,13 +36,14 @@ export class SettingsReader {
 
   /**
    * Reads everything anew and logs each new problem once. Throws {@link StartupError} if the host
-   * has no identity, since nothing can be connected without it.
+   * has no identity, since nothing can be connected without it, and if a configuration file is
+   * there and cannot be read: what it asks for is unknown then, and taking that for "nothing" would
+   * disconnect everything that it names.
    */
   read(log: Log): Settings {
     const { confFile, daemon, sysConfFile } = this.#files;
-    const text = readOptional(confFile, log);
-    const service = parseServiceConfig(daemon, confFile, text ?? '');
-    const sys = parseSysConfig(sysConfFile, readOptional(sysConfFile, log), (path) =>
+    const service = parseServiceConfig(daemon, confFile, readIfPresent(confFile) ?? '');
+    const sys = parseSysConfig(sysConfFile, readIfPresent(sysConfFile), (path) =>
       readOptional(path, log),
     );
     const reported = new Set<string>();
@@ -62,15 +63,28 @@ export class SettingsReader {
   }
 }
 
-/** A file's text; undefined if there is none. One that is there and cannot be read is reported. */
+/** A file's text; undefined if there is none. Throws StartupError if it cannot be read. */
+function readIfPresent(path: string): string | undefined {
+  let bytes: Buffer;
+  try {
+    bytes = readFileSync(path);
+  } catch (thrown) {
+    const code = thrown instanceof Error && 'code' in thrown ? thrown.code : undefined;
+    if (code === 'ENOENT') return undefined;
+    throw new StartupError(`cannot read ${path}: ${String(thrown)}`);
+  }
+  if (bytes.length <= MAX_FILE_BYTES) return bytes.toString('utf8');
+  throw new StartupError(
+    `${path} is larger than ${String(MAX_FILE_BYTES)} bytes and is not read`,
+  );
+}
+
+/** The same for a file that holds one value; one that cannot be read is reported. */
 function readOptional(path: string, log: Log): string | undefined {
   try {
-    const bytes = readFileSync(path);
-    if (bytes.length <= MAX_FILE_BYTES) return bytes.toString('utf8');
-    log.error(`${path} is larger than ${String(MAX_FILE_BYTES)} bytes and is not read`);
+    return readIfPresent(path);
   } catch (thrown) {
-    const missing = thrown instanceof Error && 'code' in thrown && thrown.code === 'ENOENT';
-    if (!missing) log.error(`Cannot read ${path}: ${String(thrown)}`);
+    log.error(thrown instanceof Error ? thrown.message : String(thrown));
+    return undefined;
   }
-  return undefined;
 }

@@ -1,0 +1,78 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { SettingsReader } from '../../../src/daemon/settings.ts';
+import { StartupError } from '../../../src/ports/errors.ts';
+import { MemoryLog } from '../../fakes/log.ts';
+
+const HOST_ID = 'f2782346-4809-484a-9a8b-952a04b57ba4';
+const IDENTITY = `[Host]\nnqn = nqn.2014-08.org.nvmexpress:uuid:${HOST_ID}\nid = ${HOST_ID}\n`;
+const CONTROLLER = '[Controllers]\ncontroller = transport=tcp;traddr=192.0.2.1\n';
+
+let folder: string;
+let confFile: string;
+let sysConfFile: string;
+let log: MemoryLog;
+let reader: SettingsReader;
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'settings-'));
+  confFile = join(folder, 'stafd.conf');
+  sysConfFile = join(folder, 'sys.conf');
+  writeFileSync(sysConfFile, IDENTITY);
+  log = new MemoryLog();
+  reader = new SettingsReader({ daemon: 'stafd', confFile, sysConfFile });
+});
+
+afterEach(() => {
+  rmSync(folder, { recursive: true });
+});
+
+test('reads both files', () => {
+  writeFileSync(confFile, CONTROLLER);
+  const { config, host } = reader.read(log);
+  expect(config.controllers.map(({ tid }) => tid.traddr)).toEqual(['192.0.2.1']);
+  expect(host.hostid).toBe(HOST_ID);
+});
+
+test('takes a configuration file that is not there for an empty one', () => {
+  expect(reader.read(log).config.controllers).toEqual([]);
+});
+
+test('does not take a configuration file that cannot be read for an empty one', () => {
+  writeFileSync(confFile, CONTROLLER);
+  reader.read(log);
+  rmSync(confFile);
+  mkdirSync(confFile);
+  expect(() => reader.read(log)).toThrow(StartupError);
+  expect(() => reader.read(log)).toThrow(confFile);
+});
+
+test('does not take a configuration file that is too large for an empty one', () => {
+  writeFileSync(confFile, `${CONTROLLER}#${'x'.repeat(1024 * 1024)}\n`);
+  expect(() => reader.read(log)).toThrow(StartupError);
+});
+
+test('does not take a sys.conf that cannot be read for one without an identity of its own', () => {
+  rmSync(sysConfFile);
+  mkdirSync(sysConfFile);
+  expect(() => reader.read(log)).toThrow(`cannot read ${sysConfFile}`);
+});
+
+test('refuses a host without an identity', () => {
+  writeFileSync(sysConfFile, `[Host]\nnqn = file://${folder}/none\nid = ${HOST_ID}\n`);
+  expect(() => reader.read(log)).toThrow(`stasadm hostnqn -f ${folder}/none`);
+});
+
+test('reports what is wrong once, and again after it was right in between', () => {
+  writeFileSync(confFile, '[Global]\ntron = perhaps\n');
+  reader.read(log);
+  reader.read(log);
+  expect(log.lines).toHaveLength(1);
+  writeFileSync(confFile, '');
+  reader.read(log);
+  writeFileSync(confFile, '[Global]\ntron = perhaps\n');
+  reader.read(log);
+  expect(log.lines).toHaveLength(2);
+});
