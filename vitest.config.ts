@@ -28,10 +28,10 @@ export default defineConfig({
         test: {
           name: 'e2e',
           include: ['test/e2e/**/*.e2e.ts'],
-          // One worker that keeps its modules: all files share one virtual machine.
+          globalSetup: ['test/e2e/global-setup.ts'],
+          // Workers that keep their modules: the files of one share one virtual machine.
           isolate: false,
-          maxWorkers: 1,
-          fileParallelism: false,
+          maxWorkers: 2,
           testTimeout: 180_000,
           hookTimeout: 900_000,
         },

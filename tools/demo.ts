@@ -4,7 +4,7 @@
  */
 import {
   entries,
-  lab,
+  openLab,
   liveDc,
   liveIo,
   LOCAL_PORT,
@@ -135,7 +135,7 @@ function instance({ cntlid, device, inode }: KernelView): string {
 let here: Lab | undefined;
 try {
   say('Shows stafd and stacd at work in a virtual machine; nothing on this host is changed.');
-  here = await lab();
+  here = await openLab();
   await demonstrate(here);
 } catch (thrown) {
   const message = thrown instanceof Error ? thrown.message : String(thrown);

@@ -5,7 +5,8 @@
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { identity } from '../vm/image.ts';
 import type { Machine } from '../vm/machine.ts';
-import { lab, type Lab } from './lab.ts';
+import type { Lab } from './lab.ts';
+import { lab } from './vitest-lab.ts';
 
 type Json = Readonly<Record<string, unknown>>;
 

@@ -1,9 +1,9 @@
 /**
- * The laboratory of the end-to-end tests: one virtual machine for all scenarios, with the package
+ * The laboratory of the end-to-end tests: one virtual machine for many scenarios, with the package
  * installed, real targets, and simulated discovery controllers.
  *
  * Invariants:
- * - one machine a test run, booted on first use, ended when the run ends;
+ * - one machine a worker, booted on first use, ended when the worker ends;
  * - `reset` leaves no connection, target, simulated controller, state or configuration of an
  *   earlier scenario behind, and both daemons stopped.
  */
@@ -88,9 +88,12 @@ export interface Lab {
 
 let started: Promise<Lab> | undefined;
 
-/** The laboratory of this run; the first call builds and boots it. */
-export function lab(): Promise<Lab> {
-  started ??= start();
+/**
+ * The laboratory of this worker; the first call boots it. `debPath`: the package to install;
+ * without one it is built.
+ */
+export function openLab(debPath?: string): Promise<Lab> {
+  started ??= start(debPath);
   return started;
 }
 
@@ -113,9 +116,9 @@ async function bundle(entry: string): Promise<Uint8Array> {
   return file.contents;
 }
 
-async function start(): Promise<Lab> {
+async function start(prebuilt: string | undefined): Promise<Lab> {
   const suite = (process.env['NVME_STAS_SUITE'] ?? 'trixie') as Suite;
-  const { debPath } = await buildPackage({ suite, log: say });
+  const debPath = prebuilt ?? (await buildPackage({ suite, log: say })).debPath;
   const machine = await startMachine({ suite, log: say });
   try {
     return await furnish(machine, debPath);

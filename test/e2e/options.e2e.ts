@@ -1,7 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import {
   entries,
-  lab,
   liveDc,
   liveIo,
   LOCAL_PORT,
@@ -10,6 +9,7 @@ import {
   subsystems,
   type Lab,
 } from './lab.ts';
+import { lab } from './vitest-lab.ts';
 
 describe("connection options, on the kernel's side", () => {
   let here: Lab;

@@ -2,7 +2,6 @@ import { afterAll, beforeEach, describe, expect, it } from 'vitest';
 import {
   entries,
   identity,
-  lab,
   liveDc,
   liveIo,
   LOCAL_PORT,
@@ -10,6 +9,7 @@ import {
   subsystems,
   type Lab,
 } from './lab.ts';
+import { lab } from './vitest-lab.ts';
 
 const TIMEOUT = { timeoutMs: 300_000 } as const;
 

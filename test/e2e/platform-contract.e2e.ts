@@ -1,8 +1,8 @@
 import { build } from 'esbuild';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { nativePackages } from '../../tools/build.ts';
-import { lab } from './lab.ts';
 import type { Lab } from './lab.ts';
+import { lab } from './vitest-lab.ts';
 
 /** One line of what test/contract/in-machine.ts prints. */
 interface Outcome {

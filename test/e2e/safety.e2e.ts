@@ -2,7 +2,6 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import {
   entries,
   identity,
-  lab,
   liveDc,
   liveIo,
   LOCAL_PORT,
@@ -12,6 +11,7 @@ import {
   type KernelView,
   type Lab,
 } from './lab.ts';
+import { lab } from './vitest-lab.ts';
 
 const COUNT = 4;
 

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { lab, type Lab } from './lab.ts';
+import type { Lab } from './lab.ts';
+import { lab } from './vitest-lab.ts';
 
 describe('a prerequisite that is missing is one clear line', () => {
   let here: Lab;
