@@ -5,7 +5,8 @@
  * Invariants:
  * - a prerequisite that is missing is one line on standard error and exit status 78 (EX_CONFIG);
  * - the bus name is taken when what it offers can be asked: whoever sees the name sees the state;
- * - one stop: a second signal during it changes nothing.
+ * - start, reloads and stop follow one another (lifecycle.ts); a second signal to stop changes
+ *   nothing.
  */
 import { existsSync } from 'node:fs';
 import { Command } from 'commander';
@@ -26,12 +27,15 @@ import type { Fabrics } from '../ports/fabrics.ts';
 import type { Clock, Interfaces, Prober, Resolver, StateFile } from '../ports/host.ts';
 import type { TraceableLog } from '../ports/log.ts';
 import type { ProcessFacts } from '../runtime/process-info.ts';
+import { Lifecycle } from './lifecycle.ts';
 import { SettingsReader, type Settings } from './settings.ts';
 
 const EX_CONFIG = 78;
 const EX_USAGE = 2;
 const FABRICS_DEVICE = '/dev/nvme-fabrics';
 const SYS_CONF = '/etc/stas/sys.conf';
+/** How long commands to controllers may go on after the end was asked for. */
+const PATIENCE_MS = 1_000;
 
 /** The adapters, for a daemon to be built on. */
 export interface DaemonParts {
@@ -198,19 +202,47 @@ async function run(definition: DaemonDefinition, options: CommandLine): Promise<
   // taken.
   const published = bus.export(daemon.object);
 
-  let stopping: Promise<never> | undefined;
-  const stop = (why: string, status: number): void => {
-    stopping ??= (async () => {
-      log.info(`${name} is stopping: ${why}`);
-      manager.stopping();
+  const lifecycle = new Lifecycle({
+    start: () => daemon.start(),
+    reload: () => {
+      manager.reloading();
+      try {
+        const fresh = reader.read(log);
+        applyTracing(fresh.config.tron);
+        published.propertiesChanged();
+        daemon.reload(fresh);
+        log.info('Configuration reloaded');
+      } catch (thrown) {
+        log.error(`The configuration stays as it was: ${toPortError(thrown).message}`);
+      }
+      manager.ready('');
+    },
+    stop: async () => {
+      // A discovery controller that does not answer must not hold up the end.
+      clock.setTimer(PATIENCE_MS, () => {
+        fabrics.finish();
+      });
       await daemon.stop();
+      fabrics.finish();
       await fabrics.idle();
-      bus.close();
-      process.exit(status);
-    })().catch((thrown: unknown) => {
-      log.error(`${name} did not stop in order: ${toPortError(thrown).message}`);
-      process.exit(1);
-    });
+    },
+  });
+  let signalled = false;
+  const stop = (why: string, status: number): void => {
+    if (signalled) return;
+    signalled = true;
+    log.info(`${name} is stopping: ${why}`);
+    manager.stopping();
+    lifecycle.stop().then(
+      () => {
+        bus.close();
+        process.exit(status);
+      },
+      (thrown: unknown) => {
+        log.error(`${name} did not stop in order: ${toPortError(thrown).message}`);
+        process.exit(1);
+      },
+    );
   };
   process.on('SIGTERM', () => {
     stop('SIGTERM', 0);
@@ -219,18 +251,7 @@ async function run(definition: DaemonDefinition, options: CommandLine): Promise<
     stop('SIGINT', 0);
   });
   process.on('SIGHUP', () => {
-    if (stopping !== undefined) return;
-    manager.reloading();
-    try {
-      const fresh = reader.read(log);
-      applyTracing(fresh.config.tron);
-      published.propertiesChanged();
-      daemon.reload(fresh);
-      log.info('Configuration reloaded');
-    } catch (thrown) {
-      log.error(`The configuration stays as it was: ${toPortError(thrown).message}`);
-    }
-    manager.ready('');
+    lifecycle.reload();
   });
   process.on('unhandledRejection', (thrown) => {
     log.error(`Internal error: ${describe(thrown)}`);
@@ -246,7 +267,7 @@ async function run(definition: DaemonDefinition, options: CommandLine): Promise<
     process.exit(1);
   });
 
-  await daemon.start();
+  if (!(await lifecycle.start())) return;
   try {
     await bus.requestName(definition.busName);
   } catch (thrown) {

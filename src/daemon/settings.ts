@@ -74,9 +74,7 @@ function readIfPresent(path: string): string | undefined {
     throw new StartupError(`cannot read ${path}: ${String(thrown)}`);
   }
   if (bytes.length <= MAX_FILE_BYTES) return bytes.toString('utf8');
-  throw new StartupError(
-    `${path} is larger than ${String(MAX_FILE_BYTES)} bytes and is not read`,
-  );
+  throw new StartupError(`${path} is larger than ${String(MAX_FILE_BYTES)} bytes and is not read`);
 }
 
 /** The same for a file that holds one value; one that cannot be read is reported. */

@@ -19,7 +19,7 @@ import type {
 } from '../ports/fabrics.ts';
 import type { Clock } from '../ports/host.ts';
 import type { Log } from '../ports/log.ts';
-import { CallGate, laneLimits, threadPoolSize } from './call-gate.ts';
+import { CallGate, finishing, laneLimits, threadPoolSize } from './call-gate.ts';
 import type { OverdueCall } from './call-gate.ts';
 import { planConnect } from './connect-plan.ts';
 import { connectController, noFabrics } from './connect.ts';
@@ -88,6 +88,7 @@ class LibnvmeFabrics implements Fabrics {
   /** Options that were asked for in vain: each is told once. */
   readonly #droppedOptions = new Set<string>();
   #options: FabricsOptions | undefined;
+  #readingOptions: Promise<FabricsOptions> | undefined;
 
   constructor(api: NativeApi, poolSize: number, { log, clock }: LibnvmeFabricsDeps) {
     this.libnvmeVersion = api.libnvme.version;
@@ -102,10 +103,17 @@ class LibnvmeFabrics implements Fabrics {
   }
 
   async supportedOptions(): Promise<FabricsOptions> {
-    this.#options ??= await this.#gate.run(
-      { lane: 'admin', name: 'read /dev/nvme-fabrics', deadlineMs: DEADLINE_MS.look },
-      readSupportedOptions,
-    );
+    if (this.#options !== undefined) return this.#options;
+    // One reader for all who ask: it waits for the kernel's connect lock, in a thread.
+    this.#readingOptions ??= this.#gate
+      .run(
+        { lane: 'admin', name: 'read /dev/nvme-fabrics', deadlineMs: DEADLINE_MS.look },
+        readSupportedOptions,
+      )
+      .finally(() => {
+        this.#readingOptions = undefined;
+      });
+    this.#options = await this.#readingOptions;
     return this.#options;
   }
 
@@ -151,6 +159,7 @@ class LibnvmeFabrics implements Fabrics {
     return this.#readLog(device, doing, (read) => {
       const end = this.#clock.now() + LOG_DEADLINE_MS;
       const checkTime = (): void => {
+        if (this.#gate.finishing) throw finishing(doing);
         if (this.#clock.now() <= end) return;
         throw new PortError(`${doing}: it takes more than ${LOG_DEADLINE_MS / 1000} s`, {
           code: 'ETIMEDOUT',
@@ -159,6 +168,10 @@ class LibnvmeFabrics implements Fabrics {
       };
       return readDiscoveryLog(read, { doing, pleo: options.pleo, checkTime });
     });
+  }
+
+  finish(): void {
+    this.#gate.finish();
   }
 
   idle(): Promise<void> {

@@ -10,9 +10,11 @@
  * - at most `limits[lane]` calls of a lane are in flight;
  * - calls of a lane begin in the order in which they were asked for;
  * - a call that began holds its place until it ends: nothing cancels it, its deadline only reports;
+ * - after `finish` no call but a disconnect begins: those that wait, and new ones, are refused;
  * - `idle()` resolves when nothing waits and nothing is in flight, in any lane.
  */
 import type { Disposable } from '../ports/disposable.ts';
+import { PortError } from '../ports/errors.ts';
 import type { Clock } from '../ports/host.ts';
 
 /**
@@ -75,7 +77,17 @@ export interface CallRequest {
 
 interface LaneState {
   inFlight: number;
-  readonly waiting: (() => void)[];
+  /** Each is called once: with true it has its place, with false it is refused. */
+  readonly waiting: ((admitted: boolean) => void)[];
+}
+
+/** `ECANCELED`: the process is about to end, and nobody waits for what has not begun. */
+export function finishing(name: string): PortError {
+  return new PortError(`${name}: not done, the process is ending`, {
+    code: 'ECANCELED',
+    errorClass: 'retry',
+    errno: 125,
+  });
 }
 
 export class CallGate {
@@ -86,14 +98,30 @@ export class CallGate {
     disconnect: { inFlight: 0, waiting: [] },
   };
   #idleWaiters: (() => void)[] = [];
+  #finishing = false;
 
   constructor(options: CallGateOptions) {
     this.#options = options;
   }
 
-  /** Calls `operation` when its lane has room; settles as its promise does. */
+  get finishing(): boolean {
+    return this.#finishing;
+  }
+
+  /** Lets nothing but disconnects begin any more. */
+  finish(): void {
+    this.#finishing = true;
+    for (const lane of ['connect', 'admin'] as const) {
+      for (const refuse of this.#lanes[lane].waiting.splice(0)) refuse(false);
+    }
+  }
+
+  /**
+   * Calls `operation` when its lane has room; settles as its promise does, or rejects with
+   * `ECANCELED` after {@link finish}.
+   */
   async run<T>(request: CallRequest, operation: () => Promise<T>): Promise<T> {
-    await this.#enter(request.lane);
+    if (!(await this.#enter(request.lane))) throw finishing(request.name);
     const { clock, onOverdue } = this.#options;
     const began = clock.now();
     const progress = { overdue: false };
@@ -122,11 +150,13 @@ export class CallGate {
     });
   }
 
-  #enter(lane: Lane): Promise<void> {
+  /** Whether it has a place. */
+  #enter(lane: Lane): Promise<boolean> {
+    if (this.#finishing && lane !== 'disconnect') return Promise.resolve(false);
     const state = this.#lanes[lane];
     if (state.inFlight < this.#options.limits[lane]) {
       state.inFlight += 1;
-      return Promise.resolve();
+      return Promise.resolve(true);
     }
     return new Promise((resolve) => {
       state.waiting.push(resolve);
@@ -138,7 +168,7 @@ export class CallGate {
     const next = state.waiting.shift();
     // The place is handed over, so that a newcomer cannot slip in before the one that waits.
     if (next !== undefined) {
-      next();
+      next(true);
       return;
     }
     state.inFlight -= 1;

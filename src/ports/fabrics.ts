@@ -72,6 +72,12 @@ export interface Fabrics {
    * (`LOG_TOO_LARGE`, retry) before any memory is taken for it.
    */
   getDiscoveryLog(device: string, options: { readonly pleo: boolean }): Promise<RawDiscoveryLog>;
+  /**
+   * The process is about to end: nothing but disconnects begins any more. What waits for its turn,
+   * and what is asked for from now on, rejects with `ECANCELED`, and so does a log that is being
+   * read, after the command at hand.
+   */
+  finish(): void;
   /** Resolves when no call is in flight any more. */
   idle(): Promise<void>;
 }

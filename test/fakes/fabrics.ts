@@ -105,11 +105,16 @@ export const CURRENT_OPTIONS: readonly string[] = [
 
 const INVALID_FIELD = 0x002;
 
+function canceled(): PortError {
+  return new PortError('the process is ending', { code: 'ECANCELED', errorClass: 'retry' });
+}
+
 export class FakeFabrics implements Fabrics {
   readonly libnvmeVersion: string;
   readonly #devices: FakeDevices;
   readonly #targets = new Set<FakeTarget>();
   #options: FabricsOptions;
+  #finishing = false;
 
   readonly connects = new ScriptedOperation<ConnectRequest, string>((request) =>
     this.#connect(request),
@@ -160,6 +165,7 @@ export class FakeFabrics implements Fabrics {
   }
 
   connect(request: ConnectRequest): Promise<string> {
+    if (this.#finishing) return Promise.reject(canceled());
     return this.connects.call(request);
   }
 
@@ -168,15 +174,22 @@ export class FakeFabrics implements Fabrics {
   }
 
   async register(device: string, host: HostIdentity): Promise<void> {
+    if (this.#finishing) throw canceled();
     await this.registers.call({ device, host });
   }
 
   getDiscoveryLogSupport(device: string): Promise<DiscoveryLogSupport> {
+    if (this.#finishing) return Promise.reject(canceled());
     return this.supports.call(device);
   }
 
   getDiscoveryLog(device: string, options: { readonly pleo: boolean }): Promise<RawDiscoveryLog> {
+    if (this.#finishing) return Promise.reject(canceled());
     return this.logs.call({ device, pleo: options.pleo });
+  }
+
+  finish(): void {
+    this.#finishing = true;
   }
 
   async idle(): Promise<void> {

@@ -163,6 +163,25 @@ describe('idle', () => {
   });
 });
 
+describe('finishing', () => {
+  test('refuses what waits and what comes, but for disconnects', async () => {
+    const scene = new Scene();
+    const [running, waiting] = ['a', 'b'].map((name) => scene.call('admin', name));
+    const disconnects = ['d', 'e'].map((name) => scene.call('disconnect', name));
+    await settle();
+    scene.gate.finish();
+    await expect(waiting).rejects.toMatchObject({ code: 'ECANCELED' });
+    await expect(scene.call('connect', 'c')).rejects.toMatchObject({ code: 'ECANCELED' });
+    expect(scene.inFlight).toEqual(['a', 'd']);
+    await scene.end('a');
+    await scene.end('d');
+    await scene.end('e');
+    await expect(running).resolves.toBe('a done');
+    await expect(Promise.all(disconnects)).resolves.toEqual(['d done', 'e done']);
+    await expect(scene.gate.idle()).resolves.toBeUndefined();
+  });
+});
+
 describe('sharing the thread pool out', () => {
   test.each([
     [undefined, 4],
