@@ -9,7 +9,7 @@ import type { ControllerFilter, Request } from './command-line.ts';
 import { Daemon, UnexpectedAnswer } from './daemon.ts';
 import type { Dictionary } from './daemon.ts';
 import { renderJson, renderText } from './render.ts';
-import type { Answer } from './render.ts';
+import type { Answer, ControllerStatus } from './render.ts';
 import { shown } from './text.ts';
 import type { Screen } from './text.ts';
 import type { Tool } from './tools.ts';
@@ -71,17 +71,25 @@ function choose(tool: Tool, list: readonly Dictionary[], filter: ControllerFilte
   return only;
 }
 
+/**
+ * Controllers that are asked about at a time, with two calls each: a bus lets a connection wait for
+ * 128 replies, and refuses what is beyond.
+ */
+const CONTROLLERS_AT_A_TIME = 16;
+
 async function status(tool: Tool, daemon: Daemon): Promise<Answer> {
   const [process, list] = await Promise.all([daemon.processInfo(), daemon.listControllers(true)]);
-  const controllers = await Promise.all(
-    list.map(async (controller) => {
+  const controllers: ControllerStatus[] = [];
+  for (let first = 0; first < list.length; first += CONTROLLERS_AT_A_TIME) {
+    const some = list.slice(first, first + CONTROLLERS_AT_A_TIME).map(async (controller) => {
       const [info, logPages] = await Promise.all([
         daemon.controllerInfo(controller),
         tool.hasLogPages ? daemon.logPages(controller) : undefined,
       ]);
       return { controller, info, ...(logPages !== undefined && { logPages }) };
-    }),
-  );
+    });
+    controllers.push(...(await Promise.all(some)));
+  }
   return { kind: 'status', process, controllers };
 }
 

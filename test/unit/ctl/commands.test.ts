@@ -5,6 +5,7 @@ import { BusError } from '../../../src/ports/bus.ts';
 import type { Bus } from '../../../src/ports/bus.ts';
 import { FakeBusDaemon } from '../../fakes/fake-bus.ts';
 import { HOST_NQN, controller, entry, run, state } from './harness.ts';
+import { standIn } from './stand-in.ts';
 
 const NQN = 'nqn.2014-08.org.nvmexpress.discovery';
 const UNIQUE = 'nqn.2014-08.org.example:discovery';
@@ -163,6 +164,31 @@ describe('status', () => {
     });
     const stac = await run(stacctl, ['status', '-o', 'json'], { state: one });
     expect(stac.stdout).not.toContain('log_pages');
+  });
+});
+
+describe('status of hundreds of controllers', () => {
+  const many = state(
+    Array.from({ length: 200 }, (_, index) =>
+      controller({ traddr: `10.0.0.${String(index)}` }, { logPages: [subsystem] }),
+    ),
+  );
+
+  it('waits for fewer replies at a time than a bus allows', async () => {
+    const daemon = new FakeBusDaemon();
+    await standIn(daemon.connect(), stafctl, many);
+    const bus = daemon.connect();
+    const call = bus.call.bind(bus);
+    let [waiting, most] = [0, 0];
+    bus.call = (request) => {
+      waiting += 1;
+      most = Math.max(most, waiting);
+      return call(request).finally(() => (waiting -= 1));
+    };
+    const openBus = (): Promise<Bus> => Promise.resolve(bus);
+    const { stdout } = await run(stafctl, ['status', '-o', 'json'], { openBus });
+    expect((JSON.parse(stdout) as { controllers: unknown[] }).controllers).toHaveLength(200);
+    expect(most).toBeLessThan(128);
   });
 });
 
