@@ -33,8 +33,8 @@ const howTo = `
   nvmet show | nvmet apply FILE          the real targets (127.0.0.1:4420, [::1]:4420); /root/targets.json
   dc '{"op":"status"}'                   the simulated discovery controller on 127.0.0.1:8009
   nvme discover -t tcp -a 127.0.0.1 -s 8009
-  echo 'controller=transport=tcp;traddr=127.0.0.1;trsvcid=8009' >> /etc/stas/stafd.conf   (under [Controllers])
-  systemctl restart stafd stacd          stafctl ls   stafctl adlp -d   stacctl ls   nvme list-subsys
+  printf '[Controllers]\\ncontroller=transport=tcp;traddr=127.0.0.1;trsvcid=8009\\n' >>/etc/stas/stafd.conf
+  systemctl reload stafd                 stafctl ls   stafctl adlp -d   stacctl ls   nvme list-subsys
   journalctl -f -u stafd -u stacd
 `;
 
@@ -163,7 +163,10 @@ async function shell(machine: Machine): Promise<void> {
   stdout.on('resize', resized);
   try {
     await fit();
-    await machine.sh(`systemctl start ${unit}`);
+    await machine.sh(`touch /root/.hushlogin; systemctl start ${unit}`);
+    // The log-in sets a size of its own.
+    await machine.waitFor('pgrep -t hvc0 bash');
+    await fit();
     const day = { timeoutMs: 24 * 60 * 60 * 1000 };
     const ended = machine.exec(`while systemctl -q is-active ${unit}; do sleep 0.5; done`, day);
     await Promise.race([ended, closed]);
