@@ -22,6 +22,8 @@ export class KernelDevices implements Devices {
   readonly #controllers: SysfsControllers;
   readonly #listeners = new Set<(event: DeviceEvent) => void>();
   #events: UdevEvents | 'not yet' | 'unavailable' = 'not yet';
+  /** Events were lost, and listening anew failed. */
+  #deaf = false;
 
   constructor(options: KernelDevicesOptions) {
     this.#options = options;
@@ -30,7 +32,7 @@ export class KernelDevices implements Devices {
 
   list(): Promise<readonly KernelController[]> {
     // Before reading: what was lost until now is seen by the pass that follows.
-    if (this.#events instanceof UdevEvents) this.#events.checkForLoss();
+    if (this.#events instanceof UdevEvents) this.#checkForLoss(this.#events);
     return this.#controllers.list();
   }
 
@@ -48,8 +50,25 @@ export class KernelDevices implements Devices {
     return { dispose: () => void this.#listeners.delete(own) };
   }
 
+  /** Without events the list is all the more needed. */
+  #checkForLoss(events: UdevEvents): void {
+    try {
+      events.checkForLoss();
+      this.#deaf = false;
+    } catch (error) {
+      if (!this.#deaf) this.#warn(error);
+      this.#deaf = true;
+    }
+  }
+
+  #warn(error: unknown): void {
+    const why = error instanceof Error ? error.message : String(error);
+    const text = 'no device events, changes are found by looking every minute';
+    this.#options.log.warning(`${text}: ${why}`);
+  }
+
   #listen(): UdevEvents | 'unavailable' {
-    const { log, loadUdev, proc } = this.#options;
+    const { loadUdev, proc } = this.#options;
     try {
       return new UdevEvents({
         listener: (event) => {
@@ -59,8 +78,7 @@ export class KernelDevices implements Devices {
         ...(proc === undefined ? {} : { proc }),
       });
     } catch (error) {
-      const why = error instanceof Error ? error.message : String(error);
-      log.warning(`no device events, changes are found by looking every minute: ${why}`);
+      this.#warn(error);
       return 'unavailable';
     }
   }

@@ -35,6 +35,8 @@ export interface UdevMonitor {
 /** `fc` for the events of Fibre Channel's discovery. */
 const SUBSYSTEMS = ['nvme', 'fc'] as const;
 const ACTIONS = ['add', 'remove', 'change'] as const;
+/** Since none is given back: more than many losses need, far below what a process may have open. */
+const MAX_MONITORS = 256;
 
 export interface UdevEventsOptions {
   readonly listener: (event: DeviceEvent) => void;
@@ -64,7 +66,10 @@ export class UdevEvents {
     this.#open();
   }
 
-  /** Looks whether events were lost; if so, sends `resync` and listens anew. Cheap. */
+  /**
+   * Looks whether events were lost; if so, sends `resync` and listens anew. Cheap. Throws if it
+   * cannot listen anew: the next call tries again.
+   */
   checkForLoss(): void {
     const now = dropsOfSockets(this.#proc);
     let lost = 0;
@@ -72,17 +77,21 @@ export class UdevEvents {
       lost += Math.max(0, (now.get(inode) ?? before) - before);
     }
     if (lost === 0) return;
-    this.#open();
     this.#enqueue({ kind: 'resync', why: `${lost} uevents were lost` });
+    this.#open();
   }
 
   #open(): void {
+    if (this.#monitors.length + SUBSYSTEMS.length > MAX_MONITORS) {
+      this.#drops = new Map();
+      throw new Error('too many uevents were lost to listen anew once more');
+    }
     const others = ownSockets(this.#proc);
-    this.#current = new Set();
+    const current = new Set<UdevMonitor>();
     for (const subsystem of SUBSYSTEMS) {
       const monitor = this.#udev.monitor(subsystem);
       this.#monitors.push(monitor);
-      this.#current.add(monitor);
+      current.add(monitor);
       for (const action of ACTIONS) {
         monitor.on(action, (properties) => {
           if (!this.#current.has(monitor)) return;
@@ -90,6 +99,8 @@ export class UdevEvents {
         });
       }
     }
+    // Only now: those before, of which one may still hear, count until all are there.
+    this.#current = current;
     this.#drops = new Map(
       [...dropsOfSockets(this.#proc)].filter(
         ([inode]) => !others.has(inode) && ownSockets(this.#proc).has(inode),

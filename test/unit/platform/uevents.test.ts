@@ -72,7 +72,10 @@ class FakeUdev implements UdevModule {
     this.writeTable();
   }
 
+  failure: Error | undefined;
+
   monitor(subsystem: string): EventEmitter {
+    if (this.failure !== undefined) throw this.failure;
     const emitter = new EventEmitter();
     symlinkSync(
       `socket:[${1000 + this.monitors.length}]`,
@@ -112,6 +115,8 @@ describe('the devices of the kernel', () => {
   let log: MemoryLog;
   let events: DeviceEvent[];
   let devices: KernelDevices;
+  /** Lines of the log. */
+  let expected: readonly string[] = [];
 
   beforeEach(() => {
     udev = new FakeUdev();
@@ -122,7 +127,8 @@ describe('the devices of the kernel', () => {
 
   afterEach(() => {
     rmSync(udev.proc, { recursive: true });
-    expect(log.lines).toEqual([]);
+    expect(log.messages()).toEqual(expected);
+    expected = [];
   });
 
   test('are not listened to before somebody asks', () => {
@@ -178,6 +184,39 @@ describe('the devices of the kernel', () => {
     await settle();
     expect(events.at(-1)).toEqual({ kind: 'resync', why: '1 uevents were lost' });
     expect(udev.monitors).toHaveLength(6);
+  });
+
+  test('are listed also while listening anew fails, which is tried again', async () => {
+    devices.onEvent((event) => void events.push(event));
+    udev.drop(0, 3);
+    udev.failure = new Error('too many open files');
+    expect(await devices.list()).toEqual([]);
+    expect(await devices.list()).toEqual([]);
+    // The one of Fibre Channel has lost nothing and goes on.
+    const properties = { FC_EVENT: 'nvmediscovery', NVMEFC_HOST_TRADDR: 'a', NVMEFC_TRADDR: 'b' };
+    udev.send(1, 'change', properties);
+    await settle();
+    expect(events.map(({ kind }) => kind)).toEqual(['resync', 'resync', 'fc-discovery']);
+
+    udev.failure = undefined;
+    await devices.list();
+    udev.send(2, 'add', { syspath: NVME0 });
+    await settle();
+    expect(events.at(-1)).toEqual({ kind: 'add', device: 'nvme0' });
+    expected = ['no device events, changes are found by looking every minute: too many open files'];
+  });
+
+  test('do not take ever more monitors, however often events are lost', async () => {
+    devices.onEvent((event) => void events.push(event));
+    for (let loss = 0; loss < 300; loss += 1) {
+      udev.drop(udev.monitors.length - 1, 1);
+      expect(await devices.list()).toEqual([]);
+    }
+    expect(udev.monitors).toHaveLength(256);
+    expected = [
+      'no device events, changes are found by looking every minute: ' +
+        'too many uevents were lost to listen anew once more',
+    ];
   });
 });
 
