@@ -65,12 +65,23 @@ export class TcpProber implements Prober {
       return unreachable('BAD_ADDRESS', `${tid.traddr}, port ${tid.trsvcid}, is no TCP address`);
     }
     if (!(await this.#turn(signal))) return unreachable('ABORTED', 'the probe was cancelled');
+    // Aborted in the moment in which it got its place: nothing would tell the attempt.
+    if (signal?.aborted === true) {
+      this.#passOn();
+      return unreachable('ABORTED', 'the probe was cancelled');
+    }
     try {
       return await new Attempt(sockets, target, mode, this.#timeLimit, signal).result;
     } finally {
-      this.#running -= 1;
-      this.#waiting.shift()?.();
+      this.#passOn();
     }
+  }
+
+  /** Gives the place to the next one that waits, so that no newcomer can take it as well. */
+  #passOn(): void {
+    const next = this.#waiting.shift();
+    if (next === undefined) this.#running -= 1;
+    else next();
   }
 
   #available(): LibcSockets | undefined {
@@ -87,10 +98,10 @@ export class TcpProber implements Prober {
   }
 
   /** Waits for a place; false if `signal` is aborted before there is one. */
-  async #turn(signal: AbortSignal | undefined): Promise<boolean> {
+  #turn(signal: AbortSignal | undefined): boolean | Promise<boolean> {
     if (signal?.aborted === true) return false;
     if (this.#running >= this.#concurrency) {
-      const came = await new Promise<boolean>((resolve) => {
+      return new Promise<boolean>((resolve) => {
         const start = (): void => {
           signal?.removeEventListener('abort', abort);
           resolve(true);
@@ -102,7 +113,6 @@ export class TcpProber implements Prober {
         this.#waiting.push(start);
         signal?.addEventListener('abort', abort, { once: true });
       });
-      if (!came) return false;
     }
     this.#running += 1;
     return true;

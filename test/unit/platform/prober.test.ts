@@ -4,7 +4,10 @@ import type { AddressInfo, Server, Socket } from 'node:net';
 import { afterEach, describe, expect, test } from 'vitest';
 import { makeTid } from '../../../src/nvme/transport-id.ts';
 import type { TidFields, TransportId } from '../../../src/nvme/transport-id.ts';
+import type { IpFamily } from '../../../src/nvme/ip-address.ts';
+import { LibcSockets } from '../../../src/platform/libc-socket.ts';
 import { TcpProber } from '../../../src/platform/prober.ts';
+import type { ProbeResult } from '../../../src/ports/host.ts';
 import { settle } from '../../fakes/clock.ts';
 import { MemoryLog } from '../../fakes/log.ts';
 
@@ -261,6 +264,53 @@ test('a probe that waits for its turn can be aborted, and its place goes to the 
   expect(await holding).toMatchObject({ error: { code: 'ABORTED' } });
   expect(await next).toEqual({ kind: 'reachable' });
   expect(connections).toBe(1);
+});
+
+test('a probe that is aborted as it gets its place does not begin', async () => {
+  const silent = await listen(() => undefined);
+  const one = prober(3000, 1);
+  const [holder, waiter] = [new AbortController(), new AbortController()];
+  const holding = one.probe(tcp(silent), 'nvme-tcp', holder.signal);
+  const waiting = one.probe(tcp(silent), 'nvme-tcp', waiter.signal);
+  void holding.then(() => {
+    waiter.abort();
+  });
+  await settle();
+  holder.abort();
+  expect(await waiting).toMatchObject({ error: { code: 'ABORTED' } });
+  const live = await listen(answering);
+  expect(await one.probe(tcp(live), 'nvme-tcp')).toEqual({ kind: 'reachable' });
+});
+
+test('a newcomer does not take the place of a probe that waits for it', async () => {
+  const silent = await listen(() => undefined);
+  let [open, most] = [0, 0];
+  class CountedSockets extends LibcSockets {
+    override open(family: IpFamily): ReturnType<LibcSockets['open']> {
+      open += 1;
+      most = Math.max(most, open);
+      return super.open(family);
+    }
+    override close(fd: number): void {
+      open -= 1;
+      super.close(fd);
+    }
+  }
+  const one = new TcpProber({ log, concurrency: 1, loadSockets: () => new CountedSockets() });
+  const controllers = [0, 1, 2].map(() => new AbortController());
+  const probe = (index: number): Promise<ProbeResult> =>
+    one.probe(tcp(silent), 'nvme-tcp', controllers[index]?.signal);
+  const holding = probe(0);
+  const waiting = probe(1);
+  const newcomer = holding.then(() => probe(2));
+  await settle();
+  for (const controller of controllers) {
+    controller.abort();
+    await settle();
+  }
+  const results = await Promise.all([holding, waiting, newcomer]);
+  expect(results.map(({ kind }) => kind)).toEqual(Array(3).fill('unreachable'));
+  expect([most, open]).toEqual([1, 0]);
 });
 
 test('hundreds of probes run side by side and leave no descriptor', async () => {
