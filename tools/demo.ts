@@ -121,7 +121,7 @@ async function demonstrate(here: Lab): Promise<void> {
   say('Every connection is the same as before: same device, no reconnect.');
 
   heading('What to do next');
-  say('Enter the machine, with the daemons and targets running:    npm run vm');
+  say('Enter such a machine, with targets and the daemons running: npm run vm');
   say('  in it: stafctl ls, stacctl ls, stafctl adlp,');
   say('         journalctl -u stafd -u stacd, journalctl NVME_SUBSYSNQN=<nqn>');
   say('Make the package for your own machine:                      npm run package');

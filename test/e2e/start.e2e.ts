@@ -1,18 +1,18 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { Lab } from './lab.ts';
 import { lab } from './vitest-lab.ts';
 
 describe('a prerequisite that is missing is one clear line', () => {
   let here: Lab;
 
-  beforeEach(async () => {
+  beforeAll(async () => {
     here = await lab();
     await here.reset();
   });
 
   afterEach(async () => {
     await here.machine.sh(
-      'rm -f /run/modprobe.d/e2e.conf; [ -e /root/hostnqn ] && mv /root/hostnqn /etc/nvme/hostnqn; modprobe nvme-tcp; systemctl daemon-reload',
+      'rm -f /run/modprobe.d/e2e.conf; [ -e /root/hostnqn ] && mv /root/hostnqn /etc/nvme/hostnqn; modprobe nvme-tcp; systemctl stop stafd stacd; systemctl reset-failed',
     );
   });
 
