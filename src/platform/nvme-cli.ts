@@ -11,12 +11,37 @@ import { replaceFile } from './atomic-file.ts';
 const RULES_DIRECTORY = '/run/udev/rules.d';
 const OVERRIDE = `${RULES_DIRECTORY}/70-nvmf-autoconnect.rules`;
 
+/** Milliseconds that systemctl may take to hand its job over. */
+const SYSTEMCTL_LIMIT = 30_000;
+
+/** Runs systemctl; calls back once, with why it failed, if it did. */
+export type Systemctl = (
+  args: readonly string[],
+  callback: (why: string | undefined) => void,
+) => void;
+
+const systemctl: Systemctl = (args, callback) => {
+  try {
+    execFile('systemctl', args, { timeout: SYSTEMCTL_LIMIT }, (error) => {
+      callback(error?.message);
+    });
+  } catch (thrown) {
+    // No memory for a process, say: most failures come by the callback.
+    callback(String(thrown));
+  }
+};
+
 /** udevd reads its folders anew by itself when it handles the next event. */
 export class NvmeCliInterplay {
   readonly #log: Log;
+  readonly #systemctl: Systemctl;
+  /** Units that systemctl is at work on; true: asked for once more meanwhile. */
+  readonly #underWay = new Map<string, boolean>();
 
-  constructor(log: Log) {
+  /** `run` is for tests. */
+  constructor(log: Log, run: Systemctl = systemctl) {
     this.#log = log;
+    this.#systemctl = run;
   }
 
   /** Puts the override in place; a failure is logged and disturbs nothing else. */
@@ -39,12 +64,27 @@ export class NvmeCliInterplay {
     }
   }
 
-  /** Starts nvme-cli's `nvme connect-all` for one discovery controller, as its rule does. */
+  /**
+   * Starts nvme-cli's `nvme connect-all` for one discovery controller, as its rule does. However
+   * many events a controller sends, one process runs for it, and one more after that.
+   */
   connectAll(device: string, hostTraddr: string, hostIface: string): void {
     const unit = `nvmf-connect@${connectArguments(device, hostTraddr, hostIface)}.service`;
+    if (this.#underWay.has(unit)) {
+      this.#underWay.set(unit, true);
+      return;
+    }
     this.#log.debug(`${device} - is not managed here: starting ${unit}`);
-    execFile('systemctl', ['--quiet', '--no-block', 'restart', unit], (error) => {
-      if (error !== null) this.#log.debug(`${unit} could not be started: ${error.message}`);
+    this.#restart(unit);
+  }
+
+  #restart(unit: string): void {
+    this.#underWay.set(unit, false);
+    this.#systemctl(['--quiet', '--no-block', 'restart', unit], (why) => {
+      if (why !== undefined) this.#log.debug(`${unit} could not be started: ${why}`);
+      const again = this.#underWay.get(unit) === true;
+      this.#underWay.delete(unit);
+      if (again) this.#restart(unit);
     });
   }
 }
