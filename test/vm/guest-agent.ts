@@ -72,6 +72,11 @@ export class GuestAgent {
         reject(new VmError('died', `the machine ended: ${cause.message}`, { cause }));
       });
     });
+    return GuestAgent.over(socket);
+  }
+
+  /** Waits until the agent at the other end of a connected socket answers. Throws `died`. */
+  static async over(socket: Socket): Promise<GuestAgent> {
     const agent = new GuestAgent(socket);
     // What comes before the agent has opened the port can be lost.
     let repeat: NodeJS.Timeout | undefined;

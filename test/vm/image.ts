@@ -148,6 +148,8 @@ async function build(
       `--include=${include.join(',')}`,
       '--aptopt=Acquire::Languages "none"',
       '--aptopt=APT::Install-Recommends "false"',
+      // A mirror that stands still serves lists past their date; their signatures still count.
+      '--aptopt=Acquire::Check-Valid-Until "false"',
       '--dpkgopt=force-unsafe-io',
       ...['doc', 'man', 'info', 'locale', 'lintian', 'bug'].map(
         (directory) => `--dpkgopt=path-exclude=/usr/share/${directory}/*`,

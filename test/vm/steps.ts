@@ -71,7 +71,7 @@ export class Steps {
       return `${program} is not installed: run \`node tools/setup.mjs\``;
     }
     const lines = readFileSync(this.#logFile, 'utf8').trimEnd().split('\n');
-    const reason = lines.findLast((line) => /^(E|Err|dpkg: error|mke2fs|cp|rm)\b/.test(line));
+    const reason = lines.find((line) => /^(E|Err|dpkg: error|mke2fs|cp|rm)\b/.test(line));
     return `${program} failed (${status})${reason === undefined ? '' : `: ${reason}`}; all of its output: ${this.#logFile}`;
   }
 }

@@ -15,9 +15,16 @@ use warnings;
 use POSIX qw(:sys_wait_h setsid dup2 _exit);
 use Fcntl;
 
+# The port, or, for a test on the host, the file descriptor in the first argument.
 my $path = '/dev/virtio-ports/nvme-stas.agent';
 my $port;
-until (sysopen($port, $path, O_RDWR | O_NONBLOCK)) { select(undef, undef, undef, 0.05) }
+if (@ARGV) {
+    open($port, '+<&=', $ARGV[0]) or die;
+    fcntl($port, F_SETFL, O_NONBLOCK);
+}
+until ($port && fileno $port or sysopen($port, $path, O_RDWR | O_NONBLOCK)) {
+    select(undef, undef, undef, 0.05);
+}
 
 my ($from_host, $to_host) = ('', '');
 my (%commands, %number_of_pid, %owner);    # owner: file number of a pipe -> [number, name]
@@ -133,6 +140,7 @@ sub reap {
 sub read_host {
     my $count = sysread($port, $from_host, 65536, length $from_host);
     if (!$count) {
+        exit if defined $count && @ARGV;
         # Nobody is connected, which the port says by being readable all the time.
         select(undef, undef, undef, 0.05) if defined $count;
         return;

@@ -82,7 +82,7 @@ rm -f "$units"/*.wants/remote-fs.target
 ln -sf /usr/lib/systemd/system/multi-user.target "$units/default.target"
 # `npm run vm` starts this one when a person wants a shell.
 mkdir -p "$units/serial-getty@hvc0.service.d"
-printf '[Service]\nExecStart=\nExecStart=-/sbin/agetty --autologin root --noclear hvc0 xterm-256color\nRestart=no\n' \
+printf '[Service]\nExecStart=\nExecStart=-/sbin/agetty --autologin root --noclear --noissue hvc0 xterm-256color\nRestart=no\n' \
   >"$units/serial-getty@hvc0.service.d/autologin.conf"
 printf '%s\n' "$AGENT" >"$root/usr/lib/nvme-stas-vm-agent"
 cat >"$units/nvme-stas-vm-agent.service" <<'END'
