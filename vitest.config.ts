@@ -32,7 +32,7 @@ export default defineConfig({
           // Workers that keep their modules: the files of one share one virtual machine.
           isolate: false,
           maxWorkers: 2,
-          testTimeout: 180_000,
+          testTimeout: 300_000,
           hookTimeout: 900_000,
         },
       },
