@@ -20,6 +20,7 @@ import {
 } from '../core/controller-model.ts';
 import type { ConnectOptions, ProbeMode } from '../nvme/connect-options.ts';
 import { matchesConnection } from '../nvme/connection-match.ts';
+import { sameIpAddress } from '../nvme/ip-address.ts';
 import type { KernelController } from '../nvme/kernel-controller.ts';
 import { tidKey, type TidKey, type TransportId } from '../nvme/transport-id.ts';
 import type { Disposable } from '../ports/disposable.ts';
@@ -257,7 +258,8 @@ export class ControllerDriver implements Disposable {
       const discovery = this.#model.kind === 'discovery';
       const device = await this.#deps.fabrics.connect({ tid: this.tid, host, options, discovery });
       const kernel = await this.#deps.index.read(device);
-      if (kernel === undefined) {
+      // The name may have passed to somebody else's connection meanwhile, which is not ours to hold.
+      if (kernel === undefined || !sameTarget(this.tid, kernel)) {
         throw new PortError(`${device} vanished right after it was connected`, {
           code: 'ENODEV',
           errorClass: 'retry',
@@ -355,4 +357,15 @@ export class ControllerDriver implements Disposable {
 
 function leaving(kernel: KernelController): boolean {
   return kernel.state.startsWith('deleting') || kernel.state === 'dead';
+}
+
+/** Whether a device leads where this TID does, by what every kernel shows. */
+function sameTarget(tid: TransportId, kernel: KernelController): boolean {
+  return (
+    kernel.transport === tid.transport &&
+    kernel.trsvcid === tid.trsvcid &&
+    (kernel.traddr === tid.traddr ||
+      sameIpAddress(kernel.traddr, tid.traddr) ||
+      kernel.traddr.toLowerCase() === tid.traddr.toLowerCase())
+  );
 }

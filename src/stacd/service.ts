@@ -59,6 +59,8 @@ export interface StacdDeps {
   readonly lkcFile: StateFile;
   readonly prober: Prober;
   readonly resolver: Resolver;
+  /** Whether the firmware left a boot table (NBFT): some connection may be the boot path. */
+  readonly bootTables: () => boolean;
   /** What stafd says now. */
   readonly discovery: { current(): Answer<DiscoveryState> };
 }
@@ -72,6 +74,7 @@ export class StacdService {
   readonly #lkc: LastKnownConfig<readonly SavedIoc[]>;
   #settings: StacdSettings;
   #auditDue = true;
+  #auditRefused = false;
   #stopping = false;
   #auditTimer: Disposable | undefined;
 
@@ -260,6 +263,16 @@ export class StacdService {
     const { config } = picture;
     if (config.disconnectScope !== 'all-connections-matching-disconnect-trtypes') {
       this.#auditDue = false;
+      return;
+    }
+    if (this.#deps.bootTables()) {
+      this.#auditDue = false;
+      if (!this.#auditRefused) {
+        this.#deps.log.warning(
+          'This host has a boot table (NBFT): connections that nothing asks for stay, since one of them may be the boot path',
+        );
+      }
+      this.#auditRefused = true;
       return;
     }
     const held = new Set(

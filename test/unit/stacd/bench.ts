@@ -29,6 +29,8 @@ export class StacdBench {
   readonly resolver = new FakeResolver();
   readonly lkcFile: MemoryStateFile;
   readonly service: StacdService;
+  /** Whether the firmware of this host left a boot table. */
+  bootTables = false;
   #discovery: Answer<DiscoveryState> = unknown('stafd was not asked yet');
 
   /** `before`: the bench whose kernel and files this one finds, as after a restart. */
@@ -41,6 +43,7 @@ export class StacdBench {
       ...{ clock, devices, fabrics, interfaces, lkcFile, log, prober, resolver },
       random: () => 0.5,
       discovery: { current: () => this.#discovery },
+      bootTables: () => this.bootTables,
     });
   }
 
