@@ -19,7 +19,7 @@ describe('the package', () => {
   beforeEach(async () => {
     here = await lab();
     await here.machine.sh(
-      `dpkg -s nvme-stas-node >/dev/null 2>&1 || dpkg -i ${here.guestDeb}`,
+      `[ "$(dpkg-query -W -f '\${db:Status-Status}' nvme-stas-node)" = installed ] || dpkg -i --force-confnew ${here.guestDeb}`,
       TIMEOUT,
     );
     await here.reset();
@@ -86,7 +86,7 @@ describe('the package', () => {
     const before = await connectAll();
     await here.machine.sh('dpkg -r nvme-stas-node', TIMEOUT);
     expect((await here.kernel()).map(identity).sort()).toEqual(before.map(identity).sort());
-    expect((await here.machine.exec('pgrep -f nvme-stas-node')).status).toBe(1);
+    expect((await here.machine.exec("pgrep -f '[n]vme-stas-node/sta'")).status).toBe(1);
     expect(await here.machine.sh('cat /etc/stas/stafd.conf')).toContain('traddr=127.0.0.1');
     expect(
       (await here.machine.exec('test -e /run/udev/rules.d/70-nvmf-autoconnect.rules')).status,

@@ -117,6 +117,18 @@ describe('a connection that the kernel has', () => {
     expect(bench.phase()).toBe('waiting-retry');
   });
 
+  test("and that turns out to be somebody else's under the name that ours had is not held", async () => {
+    const bench = new Bench();
+    bench.fabrics.connects.hold();
+    await bench.connected(tid());
+    const fields = { traddr: '192.0.2.99', trsvcid: '8009', subsysnqn: 'nqn.dc' };
+    const foreign = bench.devices.add({ ...fields, cntrltype: 'discovery' });
+    bench.fabrics.connects.pendingCall().resolve(foreign.device);
+    await settle();
+    expect(bench.phase()).toBe('waiting-retry');
+    expect(bench.set.holding(foreign.device)).toEqual([]);
+  });
+
   test('and that vanished right after it was made is a failure', async () => {
     const bench = new Bench();
     bench.fabrics.connects.hold();
