@@ -97,6 +97,8 @@ describe('connections outlive the daemons', () => {
         .map(identity)
         .sort(),
     ).toEqual(liveIo(before).map(identity).sort());
+    await here.dc({ op: 'listen' });
+    await here.kernelUntil('it again', (all) => liveDc(all).length === 1, 60_000);
   });
 
   it('are dropped when a reachable discovery controller empties its log', async () => {
