@@ -224,7 +224,7 @@ class RunningMachine implements Machine {
 
   /** Keeps the state of the machine in `directory`. */
   save(directory: string): Promise<void> {
-    return this.#qemu.unlessItDies(saveState(this.#qemu, directory), 300_000);
+    return this.#qemu.unlessItDies(saveState(this.#qemu, this.image, directory), 300_000);
   }
 
   async shutdown(): Promise<void> {

@@ -7,7 +7,15 @@
  * - a state that does not come to life is removed, and the machine boots.
  */
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from 'node:fs';
 import { copyFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -17,6 +25,9 @@ import { VmError } from './errors.ts';
 import type { Image } from './image.ts';
 import { tryLock } from './lock.ts';
 import { type Hardware, hardwareArguments, type Qemu, type SavedState } from './qemu.ts';
+
+/** States that are kept of one suite: of the present image, and of another or other hardware. */
+const keptStates = 2;
 
 /** Where the state of this image on this hardware is, or would be. */
 export function stateDirectory(image: Image, hardware: Hardware): string {
@@ -39,15 +50,12 @@ export function dropState(directory: string): void {
  * Keeps the state of a running machine, which stops for it a few seconds and goes on afterwards.
  * Does nothing when another process is at it.
  */
-export async function saveState(qemu: Qemu, directory: string): Promise<void> {
+export async function saveState(qemu: Qemu, image: Image, directory: string): Promise<void> {
   const states = join(directory, '..');
   mkdirSync(states, { recursive: true });
   const release = await tryLock(`states ${states}`);
   if (release === undefined) return;
-  for (const name of readdirSync(states)) {
-    // With the lock held, another one's work is left over; so are states of other images.
-    if (join(states, name) !== directory) dropState(join(states, name));
-  }
+  prune(states, image.suite);
   const work = mkdtempSync(join(states, 'work-'));
   const clean = undoAtExit(() => dropState(work));
   const monitor = await qemu.monitor();
@@ -70,6 +78,19 @@ export async function saveState(qemu: Qemu, directory: string): Promise<void> {
     monitor.close();
     await release();
   }
+}
+
+/** With the lock held: removes what interrupted saves have left, and the suite's oldest states. */
+function prune(states: string, suite: string): void {
+  const paths = readdirSync(states).map((name) => join(states, name));
+  const [leftover, old] = [join(states, 'work-'), join(states, `${suite}-`)];
+  const newestFirst = paths
+    .filter((path) => path.startsWith(old))
+    .map((path) => ({ path, saved: statSync(path).mtimeMs }))
+    .sort((a, b) => b.saved - a.saved)
+    .map(({ path }) => path);
+  for (const path of newestFirst.slice(keptStates - 1)) dropState(path);
+  for (const path of paths.filter((path) => path.startsWith(leftover))) dropState(path);
 }
 
 /** Lets a machine that was started with a saved state run, as soon as it is loaded. */
