@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync  unlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -48,7 +48,7 @@ function write(device: string, name: string, value: string): void {
 }
 
 function removeController(device: string): void {
-  rmSync(join(root, 'class', 'nvme', device));
+  unlinkSync(join(root, 'class', 'nvme', device));
   rmSync(directoryOf(device), { recursive: true });
 }
 
@@ -151,7 +151,7 @@ test('tells a controller from a later one of the same name', async () => {
   const [before] = await sysfs.list();
   // Moved away and not removed: a disk gives an inode number anew, sysfs never does.
   renameSync(directoryOf('nvme0'), directoryOf('gone'));
-  rmSync(join(root, 'class', 'nvme', 'nvme0'));
+  unlinkSync(join(root, 'class', 'nvme', 'nvme0'));
   addController('nvme0', { subsysnqn: 'nqn.2014-08.org.example:two' });
   const [after] = await sysfs.list();
   expect(after?.instance).not.toBe(before?.instance);
