@@ -29,7 +29,13 @@ export class Steps {
       // Its own group: Ctrl-C reaches this process alone, which then ends the whole group.
       detached: true,
       stdio: ['ignore', output, 'pipe'],
-      env: { ...process.env, TMPDIR: this.#work, LC_ALL: 'C', DEBIAN_FRONTEND: 'noninteractive' },
+      env: {
+        ...process.env,
+        PATH: `${process.env['PATH'] ?? ''}:/usr/sbin:/sbin`,
+        TMPDIR: this.#work,
+        LC_ALL: 'C',
+        DEBIAN_FRONTEND: 'noninteractive',
+      },
     });
     closeSync(output);
     this.#running = child.pid;
@@ -71,7 +77,9 @@ export class Steps {
       return `${program} is not installed: run \`node tools/setup.mjs\``;
     }
     const lines = readFileSync(this.#logFile, 'utf8').trimEnd().split('\n');
-    const reason = lines.find((line) => /^(E|Err|dpkg: error|mke2fs|cp|rm)\b/.test(line));
+    const reason = lines.find((line) =>
+      /^(E: |Err:|dpkg: error|(mke2fs|cp|rm|chmod): )/.test(line),
+    );
     return `${program} failed (${status})${reason === undefined ? '' : `: ${reason}`}; all of its output: ${this.#logFile}`;
   }
 }

@@ -113,5 +113,6 @@ chroot "$root" systemd-sysusers
 chroot "$root" systemd-hwdb update 2>/dev/null || true
 touch "$root/etc/.updated" "$root/var/.updated"
 
-### Nothing of the build stays behind.
-rm -rf "$root"/var/lib/apt/lists/* "$root"/var/cache/apt/* "$root"/var/log/* "$root"/tmp/*
+### Nothing of the build stays behind. (mmdebstrap removes what is its own, /tmp and apt's lists; it
+### must find its settings there, or its last call of apt-get empties the lists of the host.)
+rm -rf "$root"/var/log/*
