@@ -100,7 +100,12 @@ export class Qemu {
 
   /** Gives the result of `work`; throws `died`, `missing-program` or `timeout` if that comes first. */
   async unlessItDies<T>(work: Promise<T>, timeoutMs: number): Promise<T> {
-    work.catch(() => undefined); // when the machine dies first
+    // QEMU's own words say more than that its socket has closed.
+    const unlessClosed = work.catch(async (error: unknown) => {
+      if (error instanceof VmError && error.code === 'died') await this.ended;
+      throw error;
+    });
+    unlessClosed.catch(() => undefined); // when the machine dies first
     const died = this.ended.then((why) => {
       const missing = /ENOENT|failed to execute/.test(why);
       const hint = missing ? ' (run `node tools/setup.mjs`)' : '';
@@ -112,7 +117,7 @@ export class Qemu {
     });
     late.catch(() => undefined);
     try {
-      return await Promise.race([work, died, late]);
+      return await Promise.race([died, unlessClosed, late]);
     } finally {
       timer.abort();
     }

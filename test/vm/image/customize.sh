@@ -51,7 +51,8 @@ for module in$load; do insmod /lib/\$module.ko; done
 tries=0
 until [ -b /dev/vda ] || [ \$tries = 100 ]; do sleep 0.1; tries=\$((tries+1)); done
 mount -t ext4 -o rw,noatime /dev/vda /root
-umount /dev
+# An image that was not built by root has no device files of its own, and init wants a console.
+mount -n -o move /dev /root/dev
 exec run-init -c /dev/console /root /sbin/init "\$@"
 END
 chmod 755 "$initrd/init"
