@@ -1,11 +1,13 @@
 /**
  * Reads the configuration and the host's identity from files.
  *
- * Invariant: what was reported once is not reported again as long as it stays wrong; a reload that
- * mends it forgets it.
+ * Invariants:
+ * - what was reported once is not reported again as long as it stays wrong; a read that finds it
+ *   mended forgets it;
+ * - a look at the files (`peek`) logs nothing and changes nothing about what was reported.
  */
 import { readFileSync } from 'node:fs';
-import { formatProblem } from '../config/problem.ts';
+import { formatProblem, type Problem } from '../config/problem.ts';
 import { parseServiceConfig, type ServiceConfig } from '../config/service-config.ts';
 import { parseSysConfig } from '../config/sys-config.ts';
 import { StartupError } from '../ports/errors.ts';
@@ -15,6 +17,13 @@ import type { Log } from '../ports/log.ts';
 export interface Settings {
   readonly config: ServiceConfig;
   readonly host: HostIdentity;
+}
+
+/** What the files say at this moment. */
+export interface PresentSettings {
+  readonly settings: Settings;
+  /** What is wrong in the files, whether or not it was reported before. */
+  readonly problems: readonly Problem[];
 }
 
 export interface SettingsFiles {
@@ -41,25 +50,42 @@ export class SettingsReader {
    * disconnect everything that it names.
    */
   read(log: Log): Settings {
-    const { confFile, daemon, sysConfFile } = this.#files;
-    const service = parseServiceConfig(daemon, confFile, readIfPresent(confFile) ?? '');
-    const sys = parseSysConfig(sysConfFile, readIfPresent(sysConfFile), (path) =>
-      readOptional(path, log),
-    );
+    const found = this.#look();
     const reported = new Set<string>();
-    for (const problem of [...service.problems, ...sys.problems]) {
+    for (const problem of found.problems) {
       const line = formatProblem(problem);
+      if (reported.has(line)) continue;
       reported.add(line);
       if (this.#reported.has(line)) continue;
       if (problem.severity === 'error') log.error(line);
       else log.warning(line);
     }
     this.#reported = reported;
-    if (sys.identity === undefined) {
-      const [first] = sys.missing;
-      throw new StartupError(first?.message ?? `${sysConfFile} names no host NQN and host ID`);
-    }
-    return { config: service.config, host: sys.identity };
+    return found.settings();
+  }
+
+  /** The same without a word about it, and without a trace: for comparing with what is in use. */
+  peek(): PresentSettings {
+    const { problems, settings } = this.#look();
+    return { settings: settings(), problems };
+  }
+
+  #look(): { readonly problems: readonly Problem[]; readonly settings: () => Settings } {
+    const { confFile, daemon, sysConfFile } = this.#files;
+    const problems: Problem[] = [];
+    const service = parseServiceConfig(daemon, confFile, readIfPresent(confFile) ?? '');
+    const sys = parseSysConfig(sysConfFile, readIfPresent(sysConfFile), (path) =>
+      readOptional(path, problems),
+    );
+    problems.push(...service.problems, ...sys.problems);
+    return {
+      problems,
+      settings: () => {
+        if (sys.identity !== undefined) return { config: service.config, host: sys.identity };
+        const [first] = sys.missing;
+        throw new StartupError(first?.message ?? `${sysConfFile} names no host NQN and host ID`);
+      },
+    };
   }
 }
 
@@ -77,12 +103,14 @@ function readIfPresent(path: string): string | undefined {
   throw new StartupError(`${path} is larger than ${String(MAX_FILE_BYTES)} bytes and is not read`);
 }
 
-/** The same for a file that holds one value; one that cannot be read is reported. */
-function readOptional(path: string, log: Log): string | undefined {
+/** The same for a file that holds one value; one that cannot be read is a problem. */
+function readOptional(path: string, problems: Problem[]): string | undefined {
   try {
     return readIfPresent(path);
   } catch (thrown) {
-    log.error(thrown instanceof Error ? thrown.message : String(thrown));
+    if (!(thrown instanceof StartupError)) throw thrown;
+    const effect = 'it is taken for missing';
+    problems.push({ file: path, severity: 'error', message: thrown.message, effect });
     return undefined;
   }
 }

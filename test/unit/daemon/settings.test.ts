@@ -76,3 +76,32 @@ test('reports what is wrong once, and again after it was right in between', () =
   reader.read(log);
   expect(log.lines).toHaveLength(2);
 });
+
+test('looks at the files as they are now without a word and without a trace', () => {
+  reader.read(log);
+  writeFileSync(confFile, `${CONTROLLER}[Global]\ntron = perhaps\n`);
+  const present = reader.peek();
+  expect(present.settings.config.controllers).toHaveLength(1);
+  expect(present.settings.host.hostid).toBe(HOST_ID);
+  expect(present.problems.map(({ key, line }) => ({ key, line }))).toEqual([
+    { key: 'tron', line: 4 },
+  ]);
+  expect(log.lines).toEqual([]);
+  reader.read(log);
+  expect(log.lines).toHaveLength(1);
+});
+
+test('forgets nothing of what was reported when it only looks', () => {
+  writeFileSync(confFile, '[Global]\ntron = perhaps\n');
+  reader.read(log);
+  writeFileSync(confFile, '');
+  expect(reader.peek().problems).toEqual([]);
+  writeFileSync(confFile, '[Global]\ntron = perhaps\n');
+  reader.read(log);
+  expect(log.lines).toHaveLength(1);
+});
+
+test('looks in vain at files that cannot be used', () => {
+  writeFileSync(sysConfFile, `[Host]\nnqn = file://${folder}/none\nid = ${HOST_ID}\n`);
+  expect(() => reader.peek()).toThrow(StartupError);
+});
