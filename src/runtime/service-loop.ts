@@ -4,6 +4,7 @@
  *
  * Invariants:
  * - events carry no decision: the pass compares with what sysfs says then;
+ * - no pass begins before `start`: what a daemon remembers must be there first;
  * - after `stop` no pass begins, and `stop` resolves when the one at hand is done.
  */
 import type { DeviceEvent, Devices } from '../ports/devices.ts';
@@ -32,6 +33,7 @@ export class ServiceLoop {
   readonly #coalescer: Coalescer;
   #events: Disposable | undefined;
   #resync: Disposable | undefined;
+  #started = false;
   #stopped = false;
 
   constructor(deps: ServiceLoopDeps) {
@@ -47,6 +49,7 @@ export class ServiceLoop {
   }
 
   start(): void {
+    this.#started = true;
     this.#events = this.#deps.devices.onEvent((event) => {
       this.#onEvent(event);
     });
@@ -54,14 +57,14 @@ export class ServiceLoop {
     this.#coalescer.markNow();
   }
 
-  /** Something changed: look soon. */
+  /** Something changed: look soon. The start looks anyway. */
   mark(): void {
-    this.#coalescer.mark();
+    if (this.#started) this.#coalescer.mark();
   }
 
   /** Look at once (start, reload). */
   markNow(): void {
-    this.#coalescer.markNow();
+    if (this.#started) this.#coalescer.markNow();
   }
 
   async stop(): Promise<void> {

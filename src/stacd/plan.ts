@@ -4,7 +4,6 @@
  * Wanted = configured ∪ the NVM subsystems in the logs that stafd reports. What stafd cannot say
  * (it is away, a log was not read yet) is unknown, and drops nothing.
  */
-import { mergeOptions } from '../config/connect-option.ts';
 import { matchesExclude } from '../config/exclude.ts';
 import type { ServiceConfig } from '../config/service-config.ts';
 import { addressKey, addressRefusal } from '../core/address-rules.ts';
@@ -182,11 +181,6 @@ function ioTid(
     hostIface: snapshot.config.ignoreIface ? '' : tid.hostIface,
     hostNqn: tid.hostNqn === '' ? snapshot.hostNqn : tid.hostNqn,
   });
-}
-
-/** [Global] options with those of the controller's own line on top. */
-export function effectiveOptions(config: ServiceConfig, extra: IocExtra): ConnectOptions {
-  return mergeOptions(config.options, extra.options);
 }
 
 /** Whether the connection of a controller that is no longer wanted stays in the kernel. */

@@ -4,7 +4,6 @@
  * Wanted = configured ∪ boot firmware ∪ mDNS ∪ referrals of wanted DCs. Referrals are followed from
  * the other three, so that two DCs that refer to each other do not keep each other alive.
  */
-import { mergeOptions } from '../config/connect-option.ts';
 import { matchesExclude } from '../config/exclude.ts';
 import type { ServiceConfig } from '../config/service-config.ts';
 import { addressRefusal } from '../core/address-rules.ts';
@@ -235,9 +234,4 @@ function referralEvidence(
   return log.value.fresh
     ? { kind: 'absent', why: 'the referring controller no longer lists it' }
     : { kind: 'unknown', why: "the referring controller's log was not read since the start" };
-}
-
-/** [Global] options with those of the controller's own line on top. */
-export function effectiveOptions(config: ServiceConfig, extra: DcExtra): ConnectOptions {
-  return mergeOptions(config.options, extra.options);
 }

@@ -1,13 +1,9 @@
 /** What stafd's service is made of and whom it tells. */
-import type { ServiceConfig } from '../config/service-config.ts';
 import type { Answer } from '../core/answer.ts';
 import type { RefusedEntry } from '../nvme/discovery-log.ts';
 import type { TransportId } from '../nvme/transport-id.ts';
-import type { Devices } from '../ports/devices.ts';
-import type { Fabrics, HostIdentity } from '../ports/fabrics.ts';
-import type { Clock, Interfaces, Prober, Resolver, StateFile } from '../ports/host.ts';
-import type { Log } from '../ports/log.ts';
 import type { ControllerRecord } from '../runtime/controller-set.ts';
+import type { ServiceDeps } from '../runtime/service-core.ts';
 import type { DcExtra, DcSnapshot, LogAnswer } from './plan.ts';
 
 /** A discovery controller with what stafd knows of it. */
@@ -36,11 +32,6 @@ export function dcSnapshot({ driver, extra, sources }: DcRecord): DcSnapshot {
   return { key: driver.key, tid: driver.tid, sources, connected, unresponsiveSince, log };
 }
 
-export interface StafdSettings {
-  readonly config: ServiceConfig;
-  readonly host: HostIdentity;
-}
-
 /** Who hears of changes: the D-Bus interface. */
 export interface StafdListener {
   logPagesChanged(tid: TransportId, device: string): void;
@@ -58,17 +49,8 @@ export interface DcBrowser {
   current(): Answer<readonly TransportId[]>;
 }
 
-export interface StafdDeps {
-  readonly clock: Clock;
-  readonly random: () => number;
-  readonly devices: Devices;
-  readonly fabrics: Fabrics;
-  readonly interfaces: Interfaces;
-  readonly log: Log;
-  readonly lkcFile: StateFile;
+export interface StafdDeps extends ServiceDeps {
   readonly nvmeCli: NvmeCli;
-  readonly prober: Prober;
-  readonly resolver: Resolver;
   readonly browser: DcBrowser;
   readonly listener: StafdListener;
 }

@@ -3,7 +3,8 @@ import { parseServiceConfig } from '../../../src/config/service-config.ts';
 import { known, type Answer } from '../../../src/core/answer.ts';
 import type { TransportId } from '../../../src/nvme/transport-id.ts';
 import { StafdService } from '../../../src/stafd/service.ts';
-import type { DcRecord, StafdSettings } from '../../../src/stafd/service-types.ts';
+import type { ServiceSettings } from '../../../src/runtime/service-core.ts';
+import type { DcRecord } from '../../../src/stafd/service-types.ts';
 import { Secret } from '../../../src/nvme/secret.ts';
 import { FakeClock } from '../../fakes/clock.ts';
 import { FakeDevices } from '../../fakes/devices.ts';
@@ -97,7 +98,7 @@ export class StafdBench {
     return this.service.controllers().find(({ driver }) => driver.tid.traddr === traddr);
   }
 
-  #settings(text: string): StafdSettings {
+  #settings(text: string): ServiceSettings {
     const { config } = parseServiceConfig('stafd', 'stafd.conf', text);
     return { config, host: { hostnqn: HOST, hostid: 'id', key: new Secret(HOST_KEY) } };
   }

@@ -1,0 +1,259 @@
+/**
+ * What the services of both daemons are made of: the loop, one driver a controller, the connect
+ * queue, the configured controllers, and what is remembered over a restart.
+ *
+ * Invariants:
+ * - a controller is added or removed only by the actions of a plan (`apply`), or by `stop`;
+ * - after `stop` was called no pass begins, and nothing is in flight when it resolves.
+ */
+import { mergeOptions } from '../config/connect-option.ts';
+import type { ServiceConfig } from '../config/service-config.ts';
+import type { Policy } from '../core/controller-model.ts';
+import type { ControllerAction, WantedController } from '../core/plan-controllers.ts';
+import type { ConnectOptions } from '../nvme/connect-options.ts';
+import { printTid } from '../nvme/transport-id.ts';
+import type { DeviceEvent, Devices } from '../ports/devices.ts';
+import type { Fabrics, HostIdentity, RawDiscoveryLog } from '../ports/fabrics.ts';
+import type { Clock, Interfaces, Prober, Resolver, StateFile } from '../ports/host.ts';
+import type { Log } from '../ports/log.ts';
+import { ConfiguredControllers } from './configured-controllers.ts';
+import { ConnectQueue } from './connect-queue.ts';
+import type { DriverSettings } from './controller-driver.ts';
+import { ControllerSet, type ControllerRecord } from './controller-set.ts';
+import type { KernelSnapshot } from './kernel-index.ts';
+import { LastKnownConfig } from './last-known-config.ts';
+import { controllerFields, logReport } from './reports.ts';
+import { ServiceLoop } from './service-loop.ts';
+
+/** A kernel connect and a few disconnects; the service manager waits a little longer. */
+const STOP_MS = 60_000;
+
+export interface ServiceSettings {
+  readonly config: ServiceConfig;
+  readonly host: HostIdentity;
+}
+
+/** The adapters that both services need. */
+export interface ServiceDeps {
+  readonly clock: Clock;
+  /** A number in [0, 1). */
+  readonly random: () => number;
+  readonly devices: Devices;
+  readonly fabrics: Fabrics;
+  readonly interfaces: Interfaces;
+  readonly log: Log;
+  readonly lkcFile: StateFile;
+  readonly prober: Prober;
+  readonly resolver: Resolver;
+}
+
+/** What a service knows of a controller, besides its driver. */
+export interface ServiceExtra {
+  /** Overrides of its configuration line; empty for those that are not configured. */
+  readonly options: ConnectOptions;
+}
+
+export interface ServiceDefinition<Extra extends ServiceExtra, Saved> {
+  readonly daemon: 'stafd' | 'stacd';
+  readonly kind: 'discovery' | 'io';
+  readonly lkcVersion: number;
+  /** Undefined for what this version would not have written. */
+  parseLkc(content: unknown): Saved | undefined;
+  /** Looks at everything and carries out what follows. */
+  pass(kernel: KernelSnapshot): void;
+  /** A hint for one controller; it carries no decision. */
+  deviceEvent(event: DeviceEvent): void;
+  policy(config: ServiceConfig, extra: Extra): Policy;
+  /** Something of a controller that others can see changed. */
+  changed(record: ControllerRecord<Extra>): void;
+  logRead(record: ControllerRecord<Extra>, log: RawDiscoveryLog): void;
+}
+
+/** How a service carries out the actions of its plan. */
+export interface ActionRules<Extra extends ServiceExtra, Planned> {
+  /** What is known of a new controller. */
+  created(wanted: WantedController<Planned>): Extra;
+  /** It was added, and is about to be started. */
+  added(record: ControllerRecord<Extra>): void;
+  /** What is known of one that is still asked for. */
+  kept(record: ControllerRecord<Extra>, planned: Planned): Extra;
+  /** Whether the connection of one that is removed stays in the kernel. */
+  keepsConnection(record: ControllerRecord<Extra>): boolean;
+}
+
+export class ServiceCore<Extra extends ServiceExtra, Saved> {
+  readonly loop: ServiceLoop;
+  readonly controllers: ControllerSet<Extra>;
+  readonly configured: ConfiguredControllers;
+  readonly lkc: LastKnownConfig<Saved>;
+  readonly #deps: ServiceDeps;
+  readonly #definition: ServiceDefinition<Extra, Saved>;
+  readonly #queue: ConnectQueue;
+  #settings: ServiceSettings;
+  #stopping = false;
+
+  constructor(
+    settings: ServiceSettings,
+    deps: ServiceDeps,
+    definition: ServiceDefinition<Extra, Saved>,
+  ) {
+    const { daemon, kind, lkcVersion } = definition;
+    this.#deps = deps;
+    this.#definition = definition;
+    this.#settings = settings;
+    this.#queue = new ConnectQueue(deps.clock);
+    const mark = (): void => {
+      this.loop.mark();
+    };
+    this.loop = new ServiceLoop({
+      ...deps,
+      pass: (snapshot) => {
+        this.controllers.observe(snapshot);
+        definition.pass(snapshot);
+      },
+      deviceEvent: (event) => {
+        definition.deviceEvent(event);
+      },
+    });
+    this.controllers = new ControllerSet<Extra>(
+      kind,
+      { ...deps, queue: this.#queue, index: this.loop.index },
+      {
+        settings: (record) => this.#driverSettings(record),
+        changed: (record) => {
+          definition.changed(record);
+        },
+        report: (record, report) => {
+          logReport(deps.log, record.driver.tid, record.driver.kernel?.device, report);
+        },
+        logRead: (record, log) => {
+          definition.logRead(record, log);
+        },
+        untouchable: (kernel) => kernel.transport === 'pcie',
+        gone: mark,
+      },
+    );
+    this.configured = new ConfiguredControllers({ ...deps, changed: mark });
+    this.lkc = new LastKnownConfig<Saved>(
+      { file: deps.lkcFile, log: deps.log, daemon, version: lkcVersion },
+      (content) => definition.parseLkc(content),
+    );
+  }
+
+  get settings(): ServiceSettings {
+    return this.#settings;
+  }
+
+  get stopping(): boolean {
+    return this.#stopping;
+  }
+
+  /** Those that are being disconnected. */
+  disposing(): readonly ControllerRecord<Extra>[] {
+    return this.controllers.all().filter(({ driver }) => driver.disposing);
+  }
+
+  get queueLength(): number {
+    return this.#queue.length;
+  }
+
+  /** Begins with the configuration; what was remembered, or undefined if there is nothing. */
+  async begin(): Promise<Saved | undefined> {
+    this.#configure();
+    return this.lkc.load();
+  }
+
+  /** Takes a configuration over and looks at everything at once. */
+  reload(settings: ServiceSettings): void {
+    this.#settings = settings;
+    this.#configure();
+    this.controllers.kick();
+    this.loop.markNow();
+  }
+
+  /** Carries out a plan; how many controllers it removed. */
+  apply<Planned>(
+    actions: readonly ControllerAction<Planned>[],
+    rules: ActionRules<Extra, Planned>,
+  ): number {
+    let removed = 0;
+    for (const action of actions) {
+      switch (action.kind) {
+        case 'add':
+          this.#add(action.wanted, rules);
+          break;
+        case 'keep': {
+          const record = this.controllers.get(action.key);
+          if (record === undefined) break;
+          record.sources = action.sources;
+          record.keptBecause = action.why;
+          if (action.wanted !== undefined) record.extra = rules.kept(record, action.wanted.extra);
+          // One that was remembered is started by the first plan that keeps it.
+          this.controllers.start(action.key);
+          break;
+        }
+        case 'remove': {
+          const record = this.controllers.get(action.key);
+          if (record === undefined) break;
+          this.#remove(record, action.why, rules.keepsConnection(record));
+          removed += 1;
+          break;
+        }
+      }
+    }
+    return removed;
+  }
+
+  /** Leaves or disconnects all connections; resolves when nothing is in flight any more. */
+  async stop(end: { readonly keepConnections: boolean; save(): void }): Promise<void> {
+    this.#stopping = true;
+    await this.loop.stop();
+    this.configured.dispose();
+    end.save();
+    for (const { driver } of this.controllers.all()) {
+      this.controllers.remove(driver.key, end.keepConnections);
+    }
+    await this.controllers.emptyWithin(STOP_MS);
+    await this.lkc.flush();
+    this.controllers.dispose();
+    this.#queue.dispose();
+  }
+
+  #add<Planned>(wanted: WantedController<Planned>, rules: ActionRules<Extra, Planned>): void {
+    const { key, sources, tid } = wanted;
+    if (!this.controllers.add(tid, sources, rules.created(wanted))) return;
+    const record = this.controllers.get(key);
+    if (record !== undefined) rules.added(record);
+    this.controllers.start(key);
+  }
+
+  #remove(record: ControllerRecord<Extra>, why: string, keep: boolean): void {
+    const { key, kernel, tid } = record.driver;
+    const what = keep ? 'Given up, its connection stays' : 'Removed';
+    this.#deps.log.info(
+      `${printTid(tid)} - ${what}: ${why}`,
+      controllerFields(tid, kernel?.device),
+    );
+    this.controllers.remove(key, keep);
+  }
+
+  #configure(): void {
+    const { config, host } = this.#settings;
+    this.configured.set(config.controllers, {
+      ignoreIface: config.ignoreIface,
+      hostNqn: host.hostnqn,
+      ipFamilies: config.ipFamilies,
+    });
+  }
+
+  #driverSettings(record: ControllerRecord<Extra>): DriverSettings {
+    const { config, host } = this.#settings;
+    const { hostNqn } = record.driver.tid;
+    return {
+      host: hostNqn === '' ? host : { ...host, hostnqn: hostNqn },
+      options: mergeOptions(config.options, record.extra.options),
+      policy: this.#definition.policy(config, record.extra),
+      probeMode: config.reachabilityCheck,
+    };
+  }
+}

@@ -1,0 +1,53 @@
+import { expect, test } from 'vitest';
+import { ServiceLoop } from '../../../src/runtime/service-loop.ts';
+import { FakeClock } from '../../fakes/clock.ts';
+import { FakeDevices } from '../../fakes/devices.ts';
+import { MemoryLog } from '../../fakes/log.ts';
+
+function bench() {
+  const clock = new FakeClock();
+  let passes = 0;
+  const loop = new ServiceLoop({
+    clock,
+    devices: new FakeDevices(),
+    log: new MemoryLog(),
+    pass: () => {
+      passes += 1;
+    },
+    deviceEvent: () => undefined,
+  });
+  return { clock, loop, passes: () => passes };
+}
+
+test('makes no pass before the start, whatever marks it', async () => {
+  const { clock, loop, passes } = bench();
+  loop.mark();
+  loop.markNow();
+  await clock.advance(120_000);
+  expect(passes()).toBe(0);
+  loop.start();
+  await clock.advance(0);
+  expect(passes()).toBe(1);
+});
+
+test('makes one pass for many marks, and one every minute', async () => {
+  const { clock, loop, passes } = bench();
+  loop.start();
+  await clock.advance(0);
+  loop.mark();
+  loop.mark();
+  await clock.advance(1_000);
+  expect(passes()).toBe(2);
+  await clock.advance(60_000);
+  expect(passes()).toBe(3);
+});
+
+test('makes no pass after the stop', async () => {
+  const { clock, loop, passes } = bench();
+  loop.start();
+  await clock.advance(0);
+  await loop.stop();
+  loop.markNow();
+  await clock.advance(120_000);
+  expect(passes()).toBe(1);
+});
