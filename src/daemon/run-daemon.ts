@@ -9,7 +9,6 @@
  *   nothing.
  */
 import { existsSync } from 'node:fs';
-import { Command } from 'commander';
 import { createLibnvmeFabrics } from '../libnvme-ffi/adapter.ts';
 import { SystemClock } from '../platform/clock.ts';
 import { createSystemBus } from '../platform/dbus/system-bus.ts';
@@ -27,6 +26,7 @@ import type { Fabrics } from '../ports/fabrics.ts';
 import type { Clock, Interfaces, Prober, Resolver, StateFile } from '../ports/host.ts';
 import type { TraceableLog } from '../ports/log.ts';
 import type { ProcessFacts } from '../runtime/process-info.ts';
+import { daemonCommand, type CommandLine, type DaemonName } from './command-line.ts';
 import { Lifecycle } from './lifecycle.ts';
 import { SettingsReader, type Settings } from './settings.ts';
 
@@ -62,17 +62,9 @@ export interface Daemon {
 }
 
 export interface DaemonDefinition {
-  readonly name: 'stafd' | 'stacd';
+  readonly name: DaemonName;
   readonly busName: string;
-  readonly description: string;
   build(parts: DaemonParts): Daemon;
-}
-
-interface CommandLine {
-  readonly confFile: string;
-  readonly syslog: boolean;
-  readonly tron: boolean;
-  readonly version: boolean;
 }
 
 /** Runs until a signal or the loss of the bus ends it; sets the exit status. */
@@ -89,17 +81,9 @@ export async function runDaemon(definition: DaemonDefinition): Promise<void> {
   }
 }
 
-function parseCommandLine(definition: DaemonDefinition): CommandLine | undefined {
-  const command = new Command(definition.name)
-    .description(definition.description)
-    .option('-f, --conf-file <file>', 'configuration file', `/etc/stas/${definition.name}.conf`)
-    .option('-s, --syslog', 'log to the journal instead of standard output', false)
-    .option('--tron', 'trace from the start', false)
-    .option('-v, --version', 'print the version and exit', false)
-    .allowExcessArguments(false)
-    .exitOverride();
+function parseCommandLine({ name }: DaemonDefinition): CommandLine | undefined {
   try {
-    return command.parse().opts<CommandLine>();
+    return daemonCommand(name).exitOverride().parse().opts<CommandLine>();
   } catch (thrown) {
     // commander has printed what is wrong, or the help that was asked for.
     const helped = thrown instanceof Error && 'exitCode' in thrown && thrown.exitCode === 0;

@@ -46,6 +46,5 @@ function build(parts: DaemonParts): Daemon {
 await runDaemon({
   name: 'stacd',
   busName: STACD_BUS_NAME,
-  description: 'Keeps NVMe over Fabrics I/O controllers connected.',
   build,
 });

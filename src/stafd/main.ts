@@ -32,6 +32,5 @@ function build(parts: DaemonParts): Daemon {
 await runDaemon({
   name: 'stafd',
   busName: STAFD_BUS_NAME,
-  description: 'Finds NVMe discovery controllers and keeps their log pages.',
   build,
 });

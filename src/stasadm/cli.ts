@@ -124,7 +124,8 @@ function oneLine(command: Command, what: string, text: string): string {
 
 const MAX_SYMNAME_BYTES = 256;
 
-function build(env: StasadmEnvironment, version: string): Command {
+/** The definition of the command line. What is parsed is carried out in `env`. */
+export function stasadmCommand(env: StasadmEnvironment, version: string): Command {
   const program = new Command('stasadm')
     .description('Give this host its NVMe identity: NQN, identifier and symbolic name.')
     .version(`nvme-stas ${version}`, '-v, --version', 'print the version')
@@ -188,7 +189,7 @@ export async function runStasadm(
   version: string,
 ): Promise<number> {
   try {
-    await build(env, version).parseAsync([...args], { from: 'user' });
+    await stasadmCommand(env, version).parseAsync([...args], { from: 'user' });
     return EXIT_OK;
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT_OK : EXIT_USAGE;
