@@ -216,7 +216,7 @@ export class SysfsControllers {
       fixed = readFixed(directory);
       byName = true;
     }
-    const hasChildren = known.linksWithChildren === identity.links || hasChild(directory, device);
+    const hasChildren = known.linksWithChildren === identity.links || hasChild(directory);
     // Of two instances, the attributes that were read by name could be the later one's.
     if (byName && identify(directory)?.instance !== known.instance) return undefined;
     if (live && byName) {
@@ -322,12 +322,15 @@ function subsystemAttribute(directory: string, name: string): string {
   return text === '(efault)' || text === '(null)' ? '' : text;
 }
 
-/** Namespaces (nvme3n1), paths to them (nvme3c3n1) and their character devices (ng3n1). */
-function hasChild(directory: string, device: string): boolean {
-  const number = device.slice('nvme'.length);
-  const child = new RegExp(`^(?:nvme${number}(?:c[0-9]+)?|ng${number})n[0-9]+$`);
+/**
+ * Namespaces (nvme3n1), paths to them (nvme3c4n1: the first number is the subsystem's, which is
+ * another than the controller's where there are several) and their character devices (ng3n1).
+ */
+const CHILD = /^(?:nvme[0-9]+(?:c[0-9]+)?|ng[0-9]+)n[0-9]+$/;
+
+function hasChild(directory: string): boolean {
   try {
-    return readdirSync(directory).some((name) => child.test(name));
+    return readdirSync(directory).some((name) => CHILD.test(name));
   } catch (error) {
     if (isHostTrouble(error)) throw error;
     return false;

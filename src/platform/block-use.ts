@@ -1,0 +1,297 @@
+/**
+ * What uses the kernel's NVMe namespaces: mounts, swap, and devices that are made of others (device
+ * mapper, md, bcache, btrfs), from sysfs and /proc.
+ *
+ * Nothing is opened but sysfs, /proc/self/mountinfo and /proc/swaps, so that it can neither wait for
+ * a device that does not answer nor for a mount point that hangs. What other mount namespaces have
+ * mounted cannot be seen, nor what a process has opened, nor pools of ZFS.
+ */
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { BlockUse, HolderKind, NamespaceUse } from '../nvme/block-use.ts';
+import type { BlockUses } from '../ports/block-use.ts';
+import { fromSystemError, hasCode } from './system-error.ts';
+
+const CONTROLLER = /^nvme[0-9]+$/;
+/** A path: `nvme3c4n1` is the one of controller 4 to namespace `nvme3n1` of its subsystem. */
+const PATH = /^nvme([0-9]+)c[0-9]+n([0-9]+)$/;
+/** A namespace without paths: of a kernel or a controller that knows of no others. */
+const NAMESPACE = /^nvme[0-9]+n[0-9]+$/;
+/** States of a path (ANA) in which it carries I/O. */
+const WORKING: ReadonlySet<string> = new Set(['optimized', 'non-optimized']);
+
+export interface Mount {
+  /** `259:3`; the file system's own number where it has no device or several. */
+  readonly number: string;
+  readonly at: string;
+  readonly fileSystem: string;
+  readonly source: string;
+}
+
+/** `\040` and the like, as the kernel writes white space and backslashes; any bytes come out. */
+function unescapeOctal(text: string): string {
+  const bytes = text.replace(/\\([0-3][0-7]{2})/g, (_, octal: string) =>
+    String.fromCharCode(parseInt(octal, 8)),
+  );
+  return Buffer.from(bytes, 'latin1').toString('utf8');
+}
+
+/** The lines of /proc/PID/mountinfo (proc(5)), read as Latin-1. What is no such line is left out. */
+export function parseMountinfo(text: string): readonly Mount[] {
+  const mounts: Mount[] = [];
+  for (const line of text.split('\n')) {
+    const words = line.split(' ');
+    const separator = words.indexOf('-', 6);
+    const [number, at] = [words[2], words[4]];
+    const [fileSystem, source] = [words[separator + 1], words[separator + 2]];
+    if (separator === -1 || number === undefined || at === undefined) continue;
+    if (fileSystem === undefined || source === undefined) continue;
+    mounts.push({
+      number,
+      at: unescapeOctal(at),
+      fileSystem: unescapeOctal(fileSystem),
+      source: unescapeOctal(source),
+    });
+  }
+  return mounts;
+}
+
+/** The device files and files of /proc/swaps, read as Latin-1. */
+export function parseSwaps(text: string): readonly string[] {
+  return text
+    .split('\n')
+    .slice(1)
+    .map((line) => unescapeOctal(line.split(/[ \t]/, 1)[0] ?? ''))
+    .filter((path) => path.startsWith('/'));
+}
+
+/** What the whole host has in use, to look devices up in. */
+interface HostUse {
+  readonly mounts: ReadonlyMap<string, readonly Mount[]>;
+  /** Mounts of file systems that have no device number of their own, by device file. */
+  readonly bySource: ReadonlyMap<string, readonly Mount[]>;
+  readonly swaps: ReadonlySet<string>;
+  /** By device: the btrfs file system that it is part of, with all of its devices. */
+  readonly btrfs: ReadonlyMap<string, Btrfs>;
+  /** Loop devices by the device file that they stand on. */
+  readonly loops: ReadonlyMap<string, readonly string[]>;
+}
+
+interface Btrfs {
+  readonly id: string;
+  readonly devices: readonly string[];
+}
+
+export class SystemBlockUses implements BlockUses {
+  readonly #sys: string;
+  readonly #proc: string;
+
+  /** Where sysfs and proc are mounted. */
+  constructor(sys = '/sys', proc = '/proc') {
+    this.#sys = sys;
+    this.#proc = proc;
+  }
+
+  async read(
+    controllers: readonly string[],
+  ): Promise<ReadonlyMap<string, readonly NamespaceUse[]>> {
+    try {
+      const [paths, host] = await Promise.all([this.#paths(), this.#hostUse()]);
+      const found = new Map<string, readonly NamespaceUse[]>();
+      for (const controller of controllers) {
+        const namespaces: NamespaceUse[] = [];
+        for (const [block, its] of paths) {
+          if (!its.has(controller)) continue;
+          namespaces.push({
+            block,
+            uses: await this.#usesOf(block, host, new Set()),
+            otherPaths: await this.#working(its, controller),
+          });
+        }
+        found.set(controller, namespaces);
+      }
+      return found;
+    } catch (error) {
+      throw fromSystemError('cannot find out what is in use', error);
+    }
+  }
+
+  /** Every namespace with its paths: by controller, the device that stands for the path. */
+  async #paths(): Promise<ReadonlyMap<string, ReadonlyMap<string, string>>> {
+    const directory = join(this.#sys, 'class', 'nvme');
+    const paths = new Map<string, Map<string, string>>();
+    for (const controller of await names(directory)) {
+      if (!CONTROLLER.test(controller)) continue;
+      for (const device of await names(join(directory, controller))) {
+        const block = blockOf(device);
+        if (block === undefined) continue;
+        const its = paths.get(block);
+        if (its === undefined) paths.set(block, new Map([[controller, device]]));
+        else its.set(controller, device);
+      }
+    }
+    return paths;
+  }
+
+  /** Of the paths, except through one controller, those that I/O gets through now. */
+  async #working(paths: ReadonlyMap<string, string>, except: string): Promise<readonly string[]> {
+    const working: string[] = [];
+    for (const [controller, device] of paths) {
+      if (controller === except) continue;
+      const directory = join(this.#sys, 'class', 'nvme', controller);
+      if ((await attribute(join(directory, 'state'))) !== 'live') continue;
+      const ana = await attribute(join(directory, device, 'ana_state'));
+      if (ana === undefined || WORKING.has(ana)) working.push(controller);
+    }
+    return working;
+  }
+
+  async #hostUse(): Promise<HostUse> {
+    const [mountinfo, swaps, btrfs, loops] = await Promise.all([
+      readFile(join(this.#proc, 'self', 'mountinfo'), 'latin1'),
+      // A kernel without swap has no such file.
+      content(join(this.#proc, 'swaps'), 'latin1'),
+      this.#btrfs(),
+      this.#loops(),
+    ]);
+    const mounts = new Map<string, Mount[]>();
+    const bySource = new Map<string, Mount[]>();
+    for (const mount of parseMountinfo(mountinfo)) {
+      if (!mount.number.startsWith('0:')) append(mounts, mount.number, mount);
+      else if (mount.source.startsWith('/')) append(bySource, mount.source, mount);
+    }
+    return { mounts, bySource, swaps: new Set(parseSwaps(swaps ?? '')), btrfs, loops };
+  }
+
+  /** They are no holders to the kernel. */
+  async #loops(): Promise<ReadonlyMap<string, readonly string[]>> {
+    const directory = join(this.#sys, 'class', 'block');
+    const loops = new Map<string, string[]>();
+    for (const device of await names(directory)) {
+      if (!device.startsWith('loop')) continue;
+      const file = await attribute(join(directory, device, 'loop', 'backing_file'));
+      if (file !== undefined) append(loops, file, device);
+    }
+    return loops;
+  }
+
+  /** File systems of several devices, of which mountinfo names only one. */
+  async #btrfs(): Promise<ReadonlyMap<string, Btrfs>> {
+    const directory = join(this.#sys, 'fs', 'btrfs');
+    const byDevice = new Map<string, Btrfs>();
+    for (const id of await names(directory)) {
+      const devices = await names(join(directory, id, 'devices'));
+      for (const device of devices) byDevice.set(device, { id, devices });
+    }
+    return byDevice;
+  }
+
+  /** Of a block device, its partitions, and all that is made of them. */
+  async #usesOf(block: string, host: HostUse, seen: Set<string>): Promise<readonly BlockUse[]> {
+    if (seen.has(block)) return [];
+    seen.add(block);
+    const directory = join(this.#sys, 'class', 'block', block);
+    const uses: BlockUse[] = [];
+    const files = await this.#deviceFiles(block, directory);
+    const number = await attribute(join(directory, 'dev'));
+    const mounts = [
+      ...(host.mounts.get(number ?? '') ?? []),
+      ...files.flatMap((path) => host.bySource.get(path) ?? []),
+    ];
+    for (const { at, fileSystem } of mounts) {
+      uses.push({ kind: 'mount', device: block, at, fileSystem });
+    }
+    if (files.some((path) => host.swaps.has(path))) uses.push({ kind: 'swap', device: block });
+    if (mounts.length === 0) uses.push(...(await this.#btrfsUses(block, host)));
+    const holders = await names(join(directory, 'holders'));
+    const loops = files.flatMap((path) => host.loops.get(path) ?? []);
+    for (const holder of [...holders, ...loops]) {
+      if (seen.has(holder)) continue;
+      uses.push(await this.#holder(holder), ...(await this.#usesOf(holder, host, seen)));
+    }
+    for (const child of await names(directory)) {
+      if (!child.startsWith(block)) continue;
+      if ((await attribute(join(directory, child, 'partition'))) === undefined) continue;
+      uses.push(...(await this.#usesOf(child, host, seen)));
+    }
+    return uses;
+  }
+
+  /** It is part of a mounted file system although another of its devices is the one that is named. */
+  async #btrfsUses(block: string, host: HostUse): Promise<readonly BlockUse[]> {
+    const btrfs = host.btrfs.get(block);
+    if (btrfs === undefined) return [];
+    const uses: BlockUse[] = [];
+    for (const device of btrfs.devices) {
+      const directory = join(this.#sys, 'class', 'block', device);
+      for (const path of await this.#deviceFiles(device, directory)) {
+        for (const { at, fileSystem } of host.bySource.get(path) ?? []) {
+          uses.push({ kind: 'mount', device: block, at, fileSystem });
+        }
+      }
+    }
+    if (uses.length > 0) return uses;
+    return [{ kind: 'holder', device: block, holder: 'btrfs', name: btrfs.id }];
+  }
+
+  /** The names below /dev that a mount or swap may have been asked for by. */
+  async #deviceFiles(block: string, directory: string): Promise<readonly string[]> {
+    const mapped = await attribute(join(directory, 'dm', 'name'));
+    // The kernel writes `!` for a slash in a device's name.
+    const own = `/dev/${block.replaceAll('!', '/')}`;
+    return mapped === undefined ? [own] : [own, `/dev/mapper/${mapped}`];
+  }
+
+  async #holder(device: string): Promise<BlockUse> {
+    const directory = join(this.#sys, 'class', 'block', device);
+    const uuid = await attribute(join(directory, 'dm', 'uuid'));
+    const name = (await attribute(join(directory, 'dm', 'name'))) ?? '';
+    return { kind: 'holder', device, holder: holderKind(device, uuid), name };
+  }
+}
+
+/** The block device that people use, of a device below a controller; undefined for others. */
+function blockOf(device: string): string | undefined {
+  const [, subsystem, number] = PATH.exec(device) ?? [];
+  if (subsystem !== undefined && number !== undefined) return `nvme${subsystem}n${number}`;
+  return NAMESPACE.test(device) ? device : undefined;
+}
+
+/** The device mapper's UUIDs begin with who made them. */
+function holderKind(device: string, uuid: string | undefined): HolderKind {
+  if (uuid?.startsWith('LVM-') === true) return 'LVM';
+  if (uuid?.startsWith('CRYPT-') === true) return 'encryption';
+  if (uuid?.startsWith('mpath-') === true) return 'dm-multipath';
+  return device.startsWith('md') ? 'RAID' : 'other';
+}
+
+function append<T>(map: Map<string, T[]>, key: string, item: T): void {
+  const there = map.get(key);
+  if (there === undefined) map.set(key, [item]);
+  else there.push(item);
+}
+
+/** What says that the device, or that of its attributes, is not there (any more). */
+const ABSENT = ['ENOENT', 'ENODEV', 'ENXIO', 'ENOTDIR'] as const;
+
+async function names(directory: string): Promise<readonly string[]> {
+  try {
+    return (await readdir(directory)).sort();
+  } catch (error) {
+    if (hasCode(error, ...ABSENT)) return [];
+    throw error;
+  }
+}
+
+async function content(path: string, encoding: 'utf8' | 'latin1'): Promise<string | undefined> {
+  try {
+    return await readFile(path, encoding);
+  } catch (error) {
+    if (hasCode(error, ...ABSENT)) return undefined;
+    throw error;
+  }
+}
+
+async function attribute(path: string): Promise<string | undefined> {
+  return (await content(path, 'utf8'))?.trim();
+}
