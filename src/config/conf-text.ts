@@ -2,6 +2,7 @@
  * The files of etc/stas as text, made from the option table: every option with its description and
  * default, commented out. A test compares the installed files with this.
  */
+import { fieldsOf, type FieldDescription } from './field-table.ts';
 import {
   optionsOf,
   sectionsOf,
@@ -31,36 +32,21 @@ const TITLES: Readonly<Record<ConfigFile, readonly string[]>> = {
 };
 
 /** One field of `controller=`, as its comment lists it. */
-interface FieldText {
-  readonly name: string;
-  readonly text: string;
+function fieldLines(daemon: Daemon, field: FieldDescription): string[] {
+  const rest = field.mandatoryFor.includes(daemon) ? 'Mandatory.' : `Default: ${field.otherwise}.`;
+  const values = `Values: ${allowedText(field.value)}.`;
+  return comment(`${field.name}= ${field.description} ${values} ${rest}`, 2, 6);
 }
 
-function controllerFields(daemon: Daemon): readonly FieldText[] {
-  const overrides = optionsOf('stacd')
-    .filter((option) => option.perController === true)
-    .map((option) => option.key);
-  const nqn =
-    daemon === 'stafd'
-      ? 'The NQN of the discovery controller; by default the well-known one.'
-      : 'The NQN of the subsystem. Mandatory.';
+function controllerLines(daemon: Daemon): string[] {
+  const fields = fieldsOf('controller');
+  const overrides = fields.filter(({ overrides }) => overrides === true).map(({ name }) => name);
   return [
-    { name: 'transport', text: 'tcp, rdma, fc or loop. Mandatory.' },
-    {
-      name: 'traddr',
-      text: 'The address: IP address or host name, or nn-0x...:pn-0x.... Mandatory.',
-    },
-    { name: 'trsvcid', text: 'The port; by default 8009 for tcp, 4420 for rdma.' },
-    { name: 'nqn', text: nqn },
-    { name: 'host-traddr', text: 'The address of this host to connect from.' },
-    { name: 'host-iface', text: 'The interface of this host to connect through (tcp).' },
-    { name: 'host-nqn', text: 'The host NQN to connect with; by default that of sys.conf.' },
-    { name: 'dhchap-secret', text: 'The secret that the host proves itself with.' },
-    {
-      name: 'dhchap-ctrl-secret',
-      text: 'The secret that the controller has to prove itself with.',
-    },
-    { name: `${overrides.join(', ')}:`, text: 'as in [Global], for this controller.' },
+    ...comment('Fields, joined by ;'),
+    ...fields
+      .filter(({ overrides }) => overrides !== true)
+      .flatMap((field) => fieldLines(daemon, field)),
+    ...comment(`${overrides.join(', ')}: as in [Global], for this controller.`, 2, 6),
   ];
 }
 
@@ -102,13 +88,11 @@ function optionLines(file: ConfigFile, option: OptionDescription): string[] {
   const value = option.defaults[file];
   const lines = comment(option.description);
   if (option.value.kind === 'controller' && file !== 'sys') {
-    lines.push(...comment('Fields, joined by ;'));
-    for (const { name, text } of controllerFields(file)) {
-      lines.push(...comment(name.endsWith(':') ? `${name} ${text}` : `${name}= ${text}`, 2, 6));
-    }
+    lines.push(...controllerLines(file));
     lines.push('# Examples:', ...EXAMPLES[file].map((example) => `#   ${example}`));
   } else if (option.value.kind === 'exclude') {
-    lines.push(...comment('Fields: transport, traddr, trsvcid, nqn, host-iface, host-nqn.'));
+    const names = fieldsOf('exclude').map(({ name }) => name);
+    lines.push(...comment(`Fields: ${names.join(', ')}.`));
     lines.push('# Examples:', ...EXCLUDE_EXAMPLES.map((example) => `#   ${example}`));
   } else {
     lines.push(...comment(`Values: ${allowedText(option.value)}.`, 0, 8));

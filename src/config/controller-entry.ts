@@ -1,5 +1,6 @@
 /** The values of `controller=` and `exclude=`: `name=value` fields joined by `;`. */
 import type { ConnectOptions } from '../nvme/connect-options.ts';
+import { checkHostId } from '../nvme/host-id.ts';
 import { checkInterfaceName, parseIpAddress } from '../nvme/ip-address.ts';
 import { checkNqn, checkSubsystemNqn } from '../nvme/nqn.ts';
 import { Secret } from '../nvme/secret.ts';
@@ -17,8 +18,16 @@ import {
   type TransportId,
 } from '../nvme/transport-id.ts';
 import { readConnectOption } from './connect-option.ts';
-import { checkDhchapSecret, DHCHAP_SECRET_FORM } from './dhchap-secret.ts';
+import { checkDhchapSecret } from './dhchap-secret.ts';
+import {
+  fieldsOf,
+  findField,
+  type EntryOption,
+  type FieldDescription,
+  type FieldKind,
+} from './field-table.ts';
 import type { Daemon } from './option-table.ts';
+import { allowedText } from './option-value.ts';
 
 /** A controller of the file. Its traddr may be a host name; its hostNqn is empty if not given. */
 export interface ConfiguredController {
@@ -57,7 +66,6 @@ const MAX_ENTRY_LENGTH = 8192;
 const SKIPPED = 'the field is skipped';
 const CONTROLLER_SKIPPED = 'the controller is skipped';
 const EXCLUDE_SKIPPED = 'the entry excludes nothing';
-const TRANSPORT_WORDS = TRANSPORTS.join(', ');
 
 function isTransport(text: string): text is Transport {
   return (TRANSPORTS as readonly string[]).includes(text);
@@ -90,8 +98,8 @@ function splitFields(text: string, effect: string, report: ReportNote): SplitEnt
       malformed = true;
       continue;
     }
-    let name = field.slice(0, equals).trim().toLowerCase();
-    if (name === 'nqn') name = 'subsysnqn';
+    const written = field.slice(0, equals).trim().toLowerCase();
+    const name = findField('controller', written)?.name ?? written;
     if (fields.has(name)) {
       const message = 'is given more than once';
       report({ severity: 'warning', field: name, message, effect: 'the last one counts' });
@@ -110,43 +118,60 @@ function checkConfiguredTraddr(transport: Transport, traddr: string): string | u
   return checkHostName(traddr);
 }
 
-interface FieldRule {
-  readonly check: (transport: Transport, text: string) => string | undefined;
-  readonly allowed?: string;
+/**
+ * Why the text of a field is not one of its kind, or undefined. Without a transport, as in
+ * `exclude=`, an address may be that of any but loop: loop's are any words, and no mistake in one
+ * would be found.
+ */
+function checkField(
+  kind: FieldKind,
+  transport: Transport | undefined,
+  text: string,
+): string | undefined {
+  switch (kind.kind) {
+    case 'choice':
+      return kind.words.includes(text) ? undefined : 'is not one of the words';
+    case 'traddr': {
+      const candidates = transport === undefined ? (['tcp', 'fc'] as const) : [transport];
+      const reasons = candidates.map((candidate) => checkConfiguredTraddr(candidate, text));
+      return reasons.includes(undefined) ? undefined : reasons[0];
+    }
+    case 'host-traddr':
+      return checkHostTraddr(transport ?? 'tcp', text);
+    case 'port':
+      return checkTrsvcid(transport ?? 'tcp', text);
+    case 'interface':
+      return checkInterfaceName(text);
+    case 'nqn':
+      return checkNqn(text);
+    case 'subsystem-nqn':
+      return checkSubsystemNqn(text);
+    case 'uuid':
+      return checkHostId(text);
+    case 'dhchap-secret':
+      return checkDhchapSecret(text);
+    case 'boolean':
+    case 'integer':
+      // Read by readConnectOption, which says what is wrong.
+      return undefined;
+  }
 }
 
-/** The fields of a transport ID except the transport itself. */
-const TID_RULES: ReadonlyMap<string, FieldRule> = new Map<string, FieldRule>([
-  [
-    'traddr',
-    { check: checkConfiguredTraddr, allowed: 'an address of the transport or a host name' },
-  ],
-  ['trsvcid', { check: checkTrsvcid, allowed: '1 to 65535' }],
-  ['subsysnqn', { check: (_, text) => checkSubsystemNqn(text) }],
-  ['host-traddr', { check: checkHostTraddr, allowed: 'an address of the transport' }],
-  ['host-iface', { check: (_, text) => checkInterfaceName(text) }],
-  ['host-nqn', { check: (_, text) => checkNqn(text) }],
-]);
-
-const SECRET_FIELDS = ['dhchap-secret', 'dhchap-ctrl-secret'] as const;
-
-function readSecret(
-  field: string,
-  text: string | undefined,
-  report: ReportNote,
-): Secret | undefined {
-  if (text === undefined) return undefined;
-  const reason = checkDhchapSecret(text);
-  if (reason === undefined) return new Secret(text);
-  report({
-    severity: 'error',
-    field,
-    value: text,
-    message: reason,
-    allowed: DHCHAP_SECRET_FORM,
-    effect: SKIPPED,
-  });
-  return undefined;
+/** Why a field cannot be used; undefined if it can. */
+function fieldFault(
+  entry: EntryOption,
+  description: FieldDescription | undefined,
+  transport: Transport | undefined,
+  text: string,
+): Pick<FieldNote, 'message' | 'allowed'> | undefined {
+  if (description === undefined) {
+    const allowed = fieldsOf(entry)
+      .map(({ name }) => name)
+      .join(', ');
+    return { message: `is not a field of ${entry}`, allowed };
+  }
+  const message = checkField(description.value, transport, text);
+  return message === undefined ? undefined : { message, allowed: allowedText(description.value) };
 }
 
 function readOptions(fields: ReadonlyMap<string, string>, report: ReportNote): ConnectOptions {
@@ -157,13 +182,12 @@ function readOptions(fields: ReadonlyMap<string, string>, report: ReportNote): C
     if (read.ok) options = { ...options, ...read.value };
     else report({ severity: 'error', field, value, ...read.fault, effect: '[Global] decides' });
   }
-  const [secretField, ctrlSecretField] = SECRET_FIELDS;
-  const dhchapSecret = readSecret(secretField, fields.get(secretField), report);
-  const dhchapCtrlSecret = readSecret(ctrlSecretField, fields.get(ctrlSecretField), report);
+  const secret = fields.get('dhchap-secret');
+  const ctrlSecret = fields.get('dhchap-ctrl-secret');
   return Object.freeze({
     ...options,
-    ...(dhchapSecret === undefined ? {} : { dhchapSecret }),
-    ...(dhchapCtrlSecret === undefined ? {} : { dhchapCtrlSecret }),
+    ...(secret === undefined ? {} : { dhchapSecret: new Secret(secret) }),
+    ...(ctrlSecret === undefined ? {} : { dhchapCtrlSecret: new Secret(ctrlSecret) }),
   });
 }
 
@@ -178,52 +202,28 @@ export function readController(
   report: ReportNote,
 ): ConfiguredController | undefined {
   const { fields } = splitFields(text, SKIPPED, report);
-  const missing = (message: string): void => {
-    report({ severity: 'error', message, effect: CONTROLLER_SKIPPED });
-  };
-
-  const transport = fields.get('transport');
-  if (transport === undefined) {
-    missing('has no transport');
-    return undefined;
-  }
-  if (!isTransport(transport)) {
-    report({
-      severity: 'error',
-      field: 'transport',
-      value: transport,
-      message: 'is not a transport',
-      allowed: TRANSPORT_WORDS,
-      effect: CONTROLLER_SKIPPED,
-    });
-    return undefined;
-  }
-
+  const transportText = fields.get('transport') ?? '';
+  const transport = isTransport(transportText) ? transportText : undefined;
+  const refused = new Set<string>();
   for (const [field, value] of [...fields]) {
-    const rule = TID_RULES.get(field);
-    const known =
-      rule !== undefined ||
-      field === 'transport' ||
-      (SECRET_FIELDS as readonly string[]).includes(field) ||
-      readConnectOption(field, value) !== undefined;
-    const message = known ? rule?.check(transport, value) : 'is not a field of a controller';
-    if (message === undefined) continue;
+    const description = findField('controller', field);
+    const fault = fieldFault('controller', description, transport, value);
+    if (fault === undefined) continue;
     fields.delete(field);
-    const note = { severity: 'error', field, value, message, effect: SKIPPED } as const;
-    report(rule?.allowed === undefined ? note : { ...note, allowed: rule.allowed });
+    refused.add(field);
+    const mandatory = description?.mandatoryFor.includes(daemon) === true;
+    const effect = mandatory ? CONTROLLER_SKIPPED : SKIPPED;
+    report({ severity: 'error', field, value, ...fault, effect });
   }
-
+  for (const { mandatoryFor, name } of fieldsOf('controller')) {
+    if (fields.has(name) || refused.has(name) || !mandatoryFor.includes(daemon)) continue;
+    report({ severity: 'error', message: `has no ${name}`, effect: CONTROLLER_SKIPPED });
+    refused.add(name);
+  }
   const traddr = fields.get('traddr');
-  if (traddr === undefined) {
-    missing('has no traddr');
-    return undefined;
-  }
   const subsysnqn =
-    fields.get('subsysnqn') ?? (daemon === 'stafd' ? WELL_KNOWN_DISCOVERY_NQN : undefined);
-  if (subsysnqn === undefined) {
-    missing('has no nqn');
-    return undefined;
-  }
+    fields.get('nqn') ?? (daemon === 'stafd' ? WELL_KNOWN_DISCOVERY_NQN : undefined);
+  if (transport === undefined || traddr === undefined || subsysnqn === undefined) return undefined;
 
   const tid = makeTid({
     transport,
@@ -235,42 +235,6 @@ export function readController(
     hostNqn: fields.get('host-nqn') ?? '',
   });
   return Object.freeze({ tid, options: readOptions(fields, report), line });
-}
-
-/**
- * Why a traddr to exclude can match nothing, or undefined. Where no transport is named, loop is not
- * thought of: its addresses are any words, and no mistake would be found.
- */
-function checkExcludedTraddr(transport: Transport | undefined, traddr: string): string | undefined {
-  const candidates: readonly Transport[] = transport === undefined ? ['tcp', 'fc'] : [transport];
-  const reasons = candidates.map((candidate) => checkConfiguredTraddr(candidate, traddr));
-  return reasons.includes(undefined) ? undefined : reasons[0];
-}
-
-/** Why a field of `exclude=` is not usable, or undefined. */
-function checkExcludeField(
-  field: string,
-  value: string,
-  transport: Transport | undefined,
-): Pick<FieldNote, 'message' | 'allowed'> | undefined {
-  if (field === 'transport') {
-    return isTransport(value)
-      ? undefined
-      : { message: 'is not a transport', allowed: TRANSPORT_WORDS };
-  }
-  const rule = TID_RULES.get(field);
-  if (rule === undefined) {
-    return {
-      message: 'is not a field of exclude',
-      allowed: 'transport, traddr, trsvcid, nqn, host-iface, host-nqn',
-    };
-  }
-  const message =
-    field === 'traddr'
-      ? checkExcludedTraddr(transport, value)
-      : rule.check(transport ?? 'tcp', value);
-  if (message === undefined) return undefined;
-  return rule.allowed === undefined ? { message } : { message, allowed: rule.allowed };
 }
 
 /**
@@ -287,7 +251,7 @@ export function readExclude(text: string, line: number, report: ReportNote): Exc
   const transportText = fields.get('transport') ?? '';
   const transport = isTransport(transportText) ? transportText : undefined;
   for (const [field, value] of fields) {
-    const fault = checkExcludeField(field, value, transport);
+    const fault = fieldFault('exclude', findField('exclude', field), transport, value);
     if (fault === undefined) continue;
     usable = false;
     report({ severity: 'error', field, value, ...fault, effect: EXCLUDE_SKIPPED });
@@ -305,7 +269,7 @@ export function readExclude(text: string, line: number, report: ReportNote): Exc
     ...(transport === undefined ? {} : { transport }),
     ...pick('traddr', 'traddr'),
     ...pick('trsvcid', 'trsvcid'),
-    ...pick('subsysnqn', 'subsysnqn'),
+    ...pick('subsysnqn', 'nqn'),
     ...pick('hostIface', 'host-iface'),
     ...pick('hostNqn', 'host-nqn'),
     line,

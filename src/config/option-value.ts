@@ -1,4 +1,6 @@
 /** Texts of options to values, by the kinds of the option table. */
+import { DHCHAP_SECRET_FORM } from './dhchap-secret.ts';
+import type { FieldKind } from './field-table.ts';
 import type { OptionKind } from './option-table.ts';
 import { parseTimeSpan } from './time-span.ts';
 
@@ -77,8 +79,8 @@ export function readTimeSpan(text: string): ReadValue<number> {
   return { ok: true, value: seconds < 0 ? -1 : seconds };
 }
 
-/** What an option takes, for people. */
-export function allowedText(kind: OptionKind): string {
+/** What an option or a field takes, for people. */
+export function allowedText(kind: OptionKind | FieldKind): string {
   switch (kind.kind) {
     case 'boolean':
       return 'true, false';
@@ -97,5 +99,21 @@ export function allowedText(kind: OptionKind): string {
       return 'fields of the form name=value, joined by ;';
     case 'text-or-file':
       return 'a text, or file:///path for the first word of that file';
+    case 'traddr':
+      return 'an IP address or host name (tcp, rdma), nn-0x...:pn-0x... (fc)';
+    case 'host-traddr':
+      return 'an IP address (tcp, rdma), nn-0x...:pn-0x... (fc)';
+    case 'port':
+      return '1 to 65535';
+    case 'interface':
+      return 'the name of a network interface';
+    case 'nqn':
+      return 'nqn. and more, at most 223 bytes';
+    case 'subsystem-nqn':
+      return 'a name of at most 223 bytes';
+    case 'uuid':
+      return 'a UUID, not of zeros only';
+    case 'dhchap-secret':
+      return DHCHAP_SECRET_FORM;
   }
 }

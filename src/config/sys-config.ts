@@ -1,4 +1,5 @@
 /** sys.conf: who this host is. Text in, an identity or what is missing for one out. */
+import { checkHostId } from '../nvme/host-id.ts';
 import { checkNqn } from '../nvme/nqn.ts';
 import { Secret } from '../nvme/secret.ts';
 import { checkDhchapSecret, DHCHAP_SECRET_FORM } from './dhchap-secret.ts';
@@ -41,14 +42,6 @@ const FILE_SCHEME = 'file://';
 
 /** What the symbolic name attribute of a registration holds (TP8010). */
 const MAX_SYMNAME_BYTES = 256;
-
-const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
-
-function checkHostId(text: string): string | undefined {
-  if (!UUID.test(text)) return 'is not a UUID';
-  // NVMe base 2.1: a host identifier of zero is none.
-  return /[^0-]/.test(text) ? undefined : 'is a UUID of zeros';
-}
 
 function checkSymname(text: string): string | undefined {
   if (new TextEncoder().encode(text).length > MAX_SYMNAME_BYTES) {
