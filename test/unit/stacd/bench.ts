@@ -33,10 +33,14 @@ export class StacdBench {
   bootTables = false;
   #discovery: Answer<DiscoveryState> = unknown('stafd was not asked yet');
 
-  /** `before`: the bench whose kernel and files this one finds, as after a restart. */
-  constructor(text = '', before?: StacdBench) {
+  /**
+   * `before`: the bench whose kernel and files this one finds, as after a restart. `ownFabrics`:
+   * without its calls in flight and its targets, as after a crash.
+   */
+  constructor(text = '', before?: StacdBench, { ownFabrics = false } = {}) {
     this.devices = before?.devices ?? new FakeDevices();
-    this.fabrics = before?.fabrics ?? new FakeFabrics(this.devices);
+    const there = ownFabrics ? undefined : before?.fabrics;
+    this.fabrics = there ?? new FakeFabrics(this.devices);
     this.lkcFile = new MemoryStateFile(before?.lkcFile.text);
     const { clock, devices, fabrics, interfaces, lkcFile, log, prober, resolver } = this;
     this.service = new StacdService(this.#settings(text), {
