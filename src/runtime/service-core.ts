@@ -91,6 +91,7 @@ export class ServiceCore<Extra extends ServiceExtra, Saved> {
   readonly #queue: ConnectQueue;
   #settings: ServiceSettings;
   #stopping = false;
+  #kickDue = false;
 
   constructor(
     settings: ServiceSettings,
@@ -163,11 +164,14 @@ export class ServiceCore<Extra extends ServiceExtra, Saved> {
     return this.lkc.load();
   }
 
-  /** Takes a configuration over and looks at everything at once. */
+  /**
+   * Takes a configuration over, looks at everything at once, and then tries again what waits. Not
+   * before: what the new configuration drops must not take over somebody's connection meanwhile.
+   */
   reload(settings: ServiceSettings): void {
     this.#settings = settings;
     this.#configure();
-    this.controllers.kick();
+    this.#kickDue = true;
     this.loop.markNow();
   }
 
@@ -201,6 +205,8 @@ export class ServiceCore<Extra extends ServiceExtra, Saved> {
         }
       }
     }
+    if (this.#kickDue) this.controllers.kick();
+    this.#kickDue = false;
     return removed;
   }
 

@@ -262,6 +262,8 @@ class History {
   #listen(): void {
     const { away, reports, settled } = this.#stafd;
     for (const [at, sources] of this.#asking) {
+      // While it goes, nobody keeps who asked: whoever still asks when it is gone is heard.
+      if (this.#leaving.has(at)) sources.clear();
       const own = 'configured';
       if (this.#reload.configured.includes(at)) sources.add(own);
       else sources.delete(own);

@@ -210,6 +210,20 @@ describe('a reload', () => {
   });
 });
 
+describe('a reload that gives a controller up', () => {
+  test('does not first take over the connection that somebody made meanwhile', async () => {
+    const bench = await new StacdBench(controllers(A)).start();
+    bench.devices.add(
+      { traddr: A, trsvcid: '4420', subsysnqn: 'nqn.sub', hostnqn: HOST },
+      { silent: true },
+    );
+    bench.reload('');
+    await bench.clock.advance(1_000);
+    expect(bench.connected).toEqual([A]);
+    expect(bench.service.controllers()).toEqual([]);
+  });
+});
+
 describe('the stop', () => {
   test('drops no connection and leaves nothing behind', async () => {
     const bench = await listing(A, B);
