@@ -1,10 +1,9 @@
 /** What a file says, entry by entry, with whatever is wrong in it collected as problems. */
-import { escapeText } from '../nvme/escape.ts';
 import type { FieldNote } from './controller-entry.ts';
 import type { IniEntry, IniFault, IniText } from './ini-text.ts';
 import { findOption, OPTIONS, sectionsOf, type ConfigFile } from './option-table.ts';
 import type { ReadValue } from './option-value.ts';
-import { printableValue, type Problem } from './problem.ts';
+import { printableName, printableValue, type Problem } from './problem.ts';
 
 const DEFAULT_APPLIES = 'the default applies';
 
@@ -49,7 +48,7 @@ export function unknownNameProblems(file: string, kind: ConfigFile, ini: IniText
       file,
       line: section.line,
       column: 1,
-      section: section.name,
+      section: printableValue(section.name),
       severity: 'error',
       message: 'is not a section of this file',
       allowed: known.join(', '),
@@ -64,7 +63,7 @@ export function unknownNameProblems(file: string, kind: ConfigFile, ini: IniText
       line,
       column: 1,
       section,
-      key: escapeText(key),
+      key: printableName(key),
       severity: 'error',
       message: 'is not an option of this section',
       effect: 'it is ignored',
@@ -90,7 +89,9 @@ export class EntryReader {
     this.#file = file;
     this.#kind = kind;
     this.#entries = ini.entries;
-    this.problems.push(...faultProblems(file, ini), ...unknownNameProblems(file, kind, ini));
+    // One by one: a file may have more of them than a call takes arguments.
+    for (const problem of faultProblems(file, ini)) this.problems.push(problem);
+    for (const problem of unknownNameProblems(file, kind, ini)) this.problems.push(problem);
   }
 
   entriesOf(section: string, ...keys: readonly string[]): readonly IniEntry[] {
@@ -176,6 +177,6 @@ export class EntryReader {
 }
 
 function fieldText(field: string, value: string | undefined): string {
-  const name = escapeText(field, 40);
+  const name = printableName(field);
   return value === undefined ? name : `${name}=${printableValue(value, field)}`;
 }

@@ -39,7 +39,8 @@ function placeOfNewEntry(
   key: string,
 ): number {
   const inSection = entries.filter(({ line }) => line >= section.first && line <= section.last);
-  let place = inSection.length === 0 ? section.first : Math.max(...inSection.map(lastLine));
+  const lastOfSection = inSection.at(-1);
+  let place = lastOfSection === undefined ? section.first : lastLine(lastOfSection);
   for (let line = section.first; line <= section.last; line += 1) {
     const shown = /^\s*[#;]\s*([^=\s]+)\s*=/.exec(lines[line - 1] ?? '');
     if (shown?.[1]?.toLowerCase() === key) {

@@ -7,7 +7,9 @@ export interface Problem {
   readonly line?: number;
   /** From 1. */
   readonly column?: number;
+  /** As `value` for a name that is not one of the option table. */
   readonly section?: string;
+  /** The same. */
   readonly key?: string;
   /** Escaped, bounded, and redacted where it is or may be a secret: fit to be printed. */
   readonly value?: string;
@@ -22,6 +24,8 @@ export interface Problem {
 }
 
 const MAX_VALUE_LENGTH = 120;
+const MAX_NAME_LENGTH = 40;
+const MAX_PATH_LENGTH = 256;
 const REDACTED = '[redacted]';
 
 /** Whether a key's value is a secret, also where the key is misspelt. */
@@ -35,19 +39,33 @@ export function isSecretKey(key: string): boolean {
  */
 export function printableValue(value: string, key = ''): string {
   if (isSecretKey(key)) return REDACTED;
-  const slipped = value.search(/DHHC|dhchap|secret|NVMeTLSkey/i);
-  if (slipped === -1) return escapeText(value, MAX_VALUE_LENGTH);
-  return `${escapeText(value.slice(0, slipped), MAX_VALUE_LENGTH)}${REDACTED}`;
+  return withoutSecret(value, /DHHC|dhchap|secret|NVMeTLSkey/i, MAX_VALUE_LENGTH);
+}
+
+/** The same for what stands where a name should: a secret may, but there are names that speak of one. */
+export function printableName(name: string): string {
+  return withoutSecret(name, /DHHC|NVMeTLSkey/i, MAX_NAME_LENGTH);
+}
+
+/** The same for a path of any origin. */
+export function printablePath(path: string): string {
+  return withoutSecret(path, /DHHC|NVMeTLSkey/i, MAX_PATH_LENGTH);
+}
+
+function withoutSecret(text: string, sign: RegExp, maxLength: number): string {
+  const slipped = text.search(sign);
+  if (slipped === -1) return escapeText(text, maxLength);
+  return `${escapeText(text.slice(0, slipped), maxLength)}${REDACTED}`;
 }
 
 /** One line: `FILE:LINE: [section] key: "value" is not … (allowed: …); the default applies`. */
 export function formatProblem(problem: Problem): string {
-  const place = [problem.file, problem.line, problem.column]
+  const place = [printablePath(problem.file), problem.line, problem.column]
     .filter((part) => part !== undefined)
     .join(':');
   let subject = '';
-  if (problem.section !== undefined) subject += ` [${escapeText(problem.section)}]`;
-  if (problem.key !== undefined) subject += ` ${escapeText(problem.key)}:`;
+  if (problem.section !== undefined) subject += ` [${problem.section}]`;
+  if (problem.key !== undefined) subject += ` ${problem.key}:`;
   if (problem.value !== undefined) subject += ` "${problem.value}"`;
   const allowed = problem.allowed === undefined ? '' : ` (allowed: ${problem.allowed})`;
   return `${place}:${subject} ${problem.message}${allowed}; ${problem.effect}`;

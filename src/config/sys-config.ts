@@ -6,7 +6,7 @@ import { checkDhchapSecret, DHCHAP_SECRET_FORM } from './dhchap-secret.ts';
 import { EntryReader } from './entry-reader.ts';
 import { parseIni, splitLines } from './ini-text.ts';
 import { findOption, HOST } from './option-table.ts';
-import type { Problem } from './problem.ts';
+import { printablePath, type Problem } from './problem.ts';
 
 /** The same members as the host identity of the fabrics port. */
 export interface Identity {
@@ -115,11 +115,12 @@ function missingIdentity(
 ): MissingIdentity {
   const { title, command } = MANDATORY[key];
   const inFile = found.state !== 'no-path' && found.source !== sysConf;
-  const remedy = `stasadm ${command}${inFile ? ` -f ${found.source}` : ''}`;
+  const source = printablePath(found.source);
+  const remedy = `stasadm ${command}${inFile ? ` -f ${source}` : ''}`;
   const message =
     found.state === 'found'
-      ? `the ${title} in ${found.source} ${reason}`
-      : `the ${title} is mandatory, and ${found.source} ${reason}`;
+      ? `the ${title} in ${source} ${reason}`
+      : `the ${title} is mandatory, and ${source} ${reason}`;
   return { key, file: found.source, message: `${message}; make one with "${remedy}"` };
 }
 
@@ -153,12 +154,13 @@ export function parseSysConfig(
     if (!found.named && (found.state === 'missing-file' || found.value === '')) return undefined;
     const entry = reader.entriesOf(HOST, key).at(-1);
     reader.problems.push({
-      file: found.state === 'found' ? found.source : file,
-      ...(entry === undefined || found.source !== file ? {} : { line: entry.line }),
+      file,
+      ...(entry === undefined ? {} : { line: entry.line }),
       section: HOST,
       key,
       severity: 'error',
-      message: found.state === 'found' ? reason : `is in ${found.source}, which ${reason}`,
+      message:
+        found.source === file ? reason : `is in ${printablePath(found.source)}, which ${reason}`,
       ...(key === 'key' ? { allowed: DHCHAP_SECRET_FORM } : {}),
       effect: key === 'key' ? 'the host has no key' : 'the host has no symbolic name',
     });

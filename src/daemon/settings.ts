@@ -72,14 +72,13 @@ export class SettingsReader {
 
   #look(): { readonly problems: readonly Problem[]; readonly settings: () => Settings } {
     const { confFile, daemon, sysConfFile } = this.#files;
-    const problems: Problem[] = [];
+    const unread: Problem[] = [];
     const service = parseServiceConfig(daemon, confFile, readIfPresent(confFile) ?? '');
     const sys = parseSysConfig(sysConfFile, readIfPresent(sysConfFile), (path) =>
-      readOptional(path, problems),
+      readOptional(path, unread),
     );
-    problems.push(...service.problems, ...sys.problems);
     return {
-      problems,
+      problems: [...unread, ...service.problems, ...sys.problems],
       settings: () => {
         if (sys.identity !== undefined) return { config: service.config, host: sys.identity };
         const [first] = sys.missing;

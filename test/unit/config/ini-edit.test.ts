@@ -53,6 +53,11 @@ describe('setIniValue', () => {
     expect(() => set('', value)).toThrow(TypeError);
   });
 
+  it('finds the place of an entry after more entries than a call takes arguments', () => {
+    const text = `[Host]\n${'id=1\n'.repeat(200_000)}`;
+    expect(set(text, 'x')).toBe(`${text}nqn=x\n`);
+  });
+
   it('changes what it is asked to change and nothing else, in any file', () => {
     const lines = fc.array(
       fc.constantFrom(

@@ -274,6 +274,21 @@ describe('options and TIDs', () => {
 });
 
 describe('any file at all', () => {
+  it('shows no secret that stands where a section, a key or a field should', () => {
+    const secret = `DHHC-1:00:${'YWJj'.repeat(12)}==:`;
+    for (const text of [`[${secret}]`, `[Global]\n${secret}`, `[Controllers]\nexclude=${secret}`]) {
+      const { problems } = parse('stafd', text);
+      expect(problems).not.toEqual([]);
+      expect(`${JSON.stringify(problems)}${problems.map(formatProblem).join('')}`).not.toMatch(
+        /YWJj/i,
+      );
+    }
+  });
+
+  it('may have more mistakes than a call takes arguments', () => {
+    expect(parse('stafd', '[x]\n'.repeat(200_000)).problems).toHaveLength(200_000);
+  });
+
   it('gives a usable configuration and problems that fit on a line', () => {
     const part = fc.constantFrom(
       '[Global]',

@@ -86,6 +86,22 @@ describe('what is missing', () => {
 });
 
 describe('what is wrong with the rest', () => {
+  it('is said of the line that names a file, and of the file', () => {
+    const { problems } = parse('[Host]\nkey=file:///k\n', { ...DEFAULTS, '/k': 'word' });
+    expect(problems.map(formatProblem)).toEqual([
+      `${SYS_CONF}:2: [Host] key: is in /k, which is not a DH-HMAC-CHAP secret ` +
+        '(allowed: DHHC-1:hh:base64:); the host has no key',
+    ]);
+  });
+
+  it('fits on a line, whatever the path', () => {
+    const path = 'file:///a\u001b[2J\u2028b';
+    const { missing, problems } = parse(`[Host]\nnqn=${path}\nsymname=${path}\n`);
+    const lines = [...missing.map(({ message }) => message), ...problems.map(formatProblem)];
+    expect(lines).toHaveLength(2);
+    for (const line of lines) expect(line).toContain('/a\\x1b[2J\\xe2\\x80\\xa8b');
+  });
+
   it.each<[string, string]>([
     [
       'key=nokey',
@@ -111,6 +127,7 @@ describe('what is wrong with the rest', () => {
       `[Host]\nkey=${KEY}x\n`,
       `[Host]\nkey ${KEY}\n`,
       `key=${KEY}\n[Host]\nkey=1\nkey=${KEY}`,
+      `[Host]\nkey=file:///${KEY}\n`,
     ];
     for (const text of texts) {
       const { problems } = parse(text);
