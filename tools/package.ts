@@ -21,6 +21,7 @@ import { dirname, join, relative } from 'node:path';
 import { parseArgs } from 'node:util';
 import { gzipSync } from 'node:zlib';
 import { BuildError, buildPrograms } from './build.ts';
+import { installPages, manPages } from './man/pages.ts';
 import {
   changelog,
   controlFile,
@@ -28,6 +29,7 @@ import {
   debianVersion,
   nodeDepends,
 } from './package/documents.ts';
+import { sourceDateEpoch } from './package/epoch.ts';
 import { nativeAddons } from './package/native.ts';
 import { PackageError, run, seconds } from './package/run.ts';
 import {
@@ -73,6 +75,8 @@ export async function buildPackage(options: {
       log: step,
     });
     await layOut({ root, tree, bundles, addons });
+    const pages = await manPages({ root, version, epoch });
+    await installPages(join(tree, 'usr/share/man'), pages, { compressed: true });
     const packages = [...new Set([...bundledPackages, ...runtimePackages])];
     await document(join(tree, docFolder, 'copyright'), await copyright({ root, packages }));
     await document(
@@ -114,19 +118,6 @@ export async function buildPackage(options: {
 
 async function document(path: string, content: string | Buffer): Promise<void> {
   await write(path, content, 0o644);
-}
-
-/** Seconds since 1970 that the package's files are dated with. */
-async function sourceDateEpoch(root: string): Promise<number> {
-  const given = process.env['SOURCE_DATE_EPOCH'];
-  if (given !== undefined && /^\d+$/.test(given)) return Number(given);
-  try {
-    return Number((await run('git', ['-C', root, 'log', '-1', '--format=%ct'])).trim());
-  } catch (error) {
-    if (!(error instanceof PackageError)) throw error;
-    // Not a clone: a release's own files tell its date.
-    return Math.floor((await lstat(join(root, 'package.json'))).mtimeMs / 1000);
-  }
 }
 
 /** Every file (no folder, no link) below `folder`, sorted, as absolute paths. */

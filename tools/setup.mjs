@@ -2,7 +2,7 @@
 /**
  * Makes this host ready: `node tools/setup.mjs [--npm-only]`.
  *
- * Installs the Debian packages that the virtual machine needs (nothing if they are there), then the
+ * Installs the Debian packages that are needed (nothing if they are there), then the
  * npm packages that package-lock.json names (nothing if they are there). Runs before `npm ci`, on
  * whatever Node there is: no dependencies, and no syntax newer than Node 12, so that an old Node
  * gets a sentence and not a SyntaxError.
@@ -25,7 +25,8 @@ const leastNode = [20, 19];
 export class SetupError extends Error {}
 
 /**
- * What the virtual machine and the tests need on the host: one of `files` for each, a program or a path.
+ * What the virtual machine, the tests and the package need on the host: one of `files` for each, a
+ * program or a path.
  * The installed programs count, however they came.
  */
 const requirements = [
@@ -36,6 +37,9 @@ const requirements = [
   { debian: 'util-linux', files: ['setpriv'] },
   // For the contract tests, which hold the bus adapter to a real bus of their own.
   { debian: 'dbus-daemon', files: ['dbus-daemon'] },
+  // What makes the manual pages, and what shows them.
+  { debian: 'scdoc', files: ['scdoc'] },
+  { debian: 'groff-base', files: ['groff'] },
   {
     // Ubuntu does not have the keys of Debian's archive.
     debian: 'debian-archive-keyring',
@@ -69,7 +73,7 @@ export function missingDebianPackages() {
     .map((requirement) => requirement.debian);
 }
 
-/** Installs what the virtual machine needs; `say` takes a line for each step. */
+/** Installs what is missing of them; `say` takes a line for each step. */
 export async function installDebianPackages(say) {
   if (process.arch !== 'x64') {
     throw new SetupError(

@@ -24,5 +24,6 @@ export function daemonCommand(name: DaemonName): Command {
     .option('-s, --syslog', 'log to the journal instead of standard output', false)
     .option('--tron', 'trace from the start', false)
     .option('-v, --version', 'print the version and exit', false)
+    .helpOption('-h, --help', 'print this help')
     .allowExcessArguments(false);
 }

@@ -131,7 +131,7 @@ async function licence(modules: string, name: string): Promise<string> {
       ? standardText(name, about.license)
       : withoutApacheText(await readFile(join(textFolder, file), 'utf8'));
   const by = author === undefined ? '' : ` by ${author}`;
-  return `${name} ${about.version}${by}, licence: ${about.license ?? 'see below'}\n\n${text.trim()}\n`;
+  return `${name} ${about.version}${by}, licence: ${about.license ?? 'see below'}\n\n${text.replaceAll('\r', '').trim()}\n`;
 }
 
 /** Debian has the Apache licence in one place: what a package says besides stays. */

@@ -14,6 +14,7 @@ export function seconds(ms: number): string {
 
 /**
  * Runs a program to its end, and gives what it wrote to standard output.
+ * @param options.input what it reads from standard input; nothing by default
  * @param options.logFile gets both of its outputs as well
  * @param options.env added to this process's environment; undefined takes a variable away
  * @throws {PackageError} it cannot be started, or ends with anything but 0
@@ -23,6 +24,7 @@ export async function run(
   args: readonly string[],
   options: {
     readonly cwd?: string;
+    readonly input?: string;
     readonly logFile?: string;
     readonly env?: Readonly<Record<string, string | undefined>>;
   } = {},
@@ -30,8 +32,11 @@ export async function run(
   const child = spawn(command, args, {
     cwd: options.cwd,
     env: { ...process.env, ...options.env },
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: 'pipe',
   });
+  // A program that ends without reading all of it says itself what is wrong.
+  child.stdin.on('error', () => undefined);
+  child.stdin.end(options.input ?? '');
   const log = options.logFile === undefined ? undefined : createWriteStream(options.logFile);
   const stdout: Buffer[] = [];
   const stderr: Buffer[] = [];

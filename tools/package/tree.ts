@@ -1,7 +1,6 @@
 /** Lays out the files that the package installs, below a folder that stands for /. */
-import { chmod, copyFile, mkdir, readFile, readdir, symlink, writeFile } from 'node:fs/promises';
+import { chmod, copyFile, mkdir, readdir, symlink, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { gzipSync } from 'node:zlib';
 import type { Bundle } from '../build.ts';
 import type { NativeAddons } from './native.ts';
 import { koffiBinary } from './native.ts';
@@ -103,11 +102,6 @@ export async function layOut(options: {
   }
   for (const name of await filesIn(join(root, 'dbus'), /\.xml$/)) {
     await install(join(root, 'dbus', name), `usr/share/dbus-1/interfaces/${name}`);
-  }
-  for (const name of await filesIn(join(root, 'man'), /\.[1-8]$/)) {
-    const text = await readFile(join(root, 'man', name));
-    const page = `usr/share/man/man${name.slice(-1)}/${name}.gz`;
-    await write(join(tree, page), gzipSync(text, { level: 9 }), 0o644);
   }
 }
 
