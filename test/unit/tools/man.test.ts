@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { fieldsOf } from '../../../src/config/field-table.ts';
 import { optionsOf } from '../../../src/config/option-table.ts';
 import { formatProblem } from '../../../src/config/problem.ts';
 import { parseServiceConfig } from '../../../src/config/service-config.ts';
@@ -70,6 +71,20 @@ describe.each(['stafd', 'stacd', 'sys'] as const)('the page of %s.conf', (file) 
     // The one file that is not there.
     const others = problems.filter(({ message }) => !message.includes('/etc/nvme/hostkey'));
     expect(others.map(formatProblem)).toEqual([]);
+  });
+});
+
+describe.each(['stafd', 'stacd'] as const)('the page of %s.conf', (file) => {
+  it('explains every field of controller= and exclude=', () => {
+    const text = below(page(`${file}.conf.5`).text, '## [Controllers]', '#');
+    for (const option of optionsOf(file)) {
+      const { key, value } = option;
+      if (value.kind !== 'controller' && value.kind !== 'exclude') continue;
+      if (option.legacyOf !== undefined) continue;
+      const explained = terms(below(text, `*${key}=*`, '*')).flatMap((term) => term.split(', '));
+      const fields = fieldsOf(value.kind).flatMap(({ alias = [], name }) => [name].concat(alias));
+      expect(explained).toEqual(fields.map((name) => `${name}=`));
+    }
   });
 });
 
