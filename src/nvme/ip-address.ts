@@ -112,6 +112,28 @@ export function parseIpAddress(text: string): IpAddress | undefined {
   return { family: 'ipv6', bytes, scope };
 }
 
+/**
+ * Writes an address of 16 bytes, network order: an IPv4-mapped one as a dotted quad, any other as
+ * RFC 5952 has it (lower case, the longest run of two zero groups or more shortened).
+ */
+export function formatIpAddress(bytes: Uint8Array): string {
+  const all = [...bytes];
+  if (isMapped(all)) return all.slice(12).join('.');
+  const groups: string[] = [];
+  for (let at = 0; at < 16; at += 2) {
+    groups.push((((all[at] ?? 0) << 8) | (all[at + 1] ?? 0)).toString(16));
+  }
+  let start = -1;
+  let length = 1;
+  for (let at = 0; at < 8; at += 1) {
+    const end = groups.findIndex((group, index) => index >= at && group !== '0');
+    const run = (end === -1 ? 8 : end) - at;
+    if (run > length) [start, length] = [at, run];
+  }
+  if (start === -1) return groups.join(':');
+  return `${groups.slice(0, start).join(':')}::${groups.slice(start + length).join(':')}`;
+}
+
 /** The family of an address, undefined if `text` is not an address. */
 export function ipFamily(text: string): IpFamily | undefined {
   return parseIpAddress(text)?.family;

@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
   checkInterfaceName,
+  formatIpAddress,
   ipFamily,
   isUnspecifiedAddress,
   parseIpAddress,
@@ -156,5 +157,23 @@ describe('the rest', () => {
     ['é', false],
   ])('says whether %j can be an interface', (name, can) => {
     expect(checkInterfaceName(name) === undefined).toBe(can);
+  });
+
+  it('writes sixteen bytes as RFC 5952 has it', () => {
+    const groups = fc.array(fc.oneof(fc.constant(0), fc.integer({ min: 0, max: 0xffff })), {
+      minLength: 8,
+      maxLength: 8,
+    });
+    fc.assert(
+      fc.property(groups, (all) => {
+        const bytes = new Uint8Array(all.flatMap((group) => [group >> 8, group & 0xff]));
+        const long = all.map((group) => group.toString(16)).join(':');
+        // A mapped address is the one that has a dotted quad here.
+        fc.pre(ipFamily(long) === 'ipv6');
+        expect(`[${formatIpAddress(bytes)}]`).toBe(new URL(`http://[${long}]/`).hostname);
+      }),
+    );
+    const mapped = new Uint8Array([...new Array<number>(10).fill(0), 255, 255, 192, 0, 2, 1]);
+    expect(formatIpAddress(mapped)).toBe('192.0.2.1');
   });
 });
