@@ -18,12 +18,16 @@ const TITLES: Readonly<Record<ConfigFile, readonly string[]>> = {
   stafd: [
     'Configuration of stafd, which finds NVMe discovery controllers and keeps this host connected ' +
       'to them. See stafd.conf(5).',
-    'What is commented out shows the default. After a change: systemctl reload stafd',
+    'What is commented out shows the default. Files stafd.conf.d/*.conf beside this one add to it in ' +
+      'the order of their names: controllers and excludes collect, other options take the place of ' +
+      'earlier ones. After a change: stasadm check-config, then systemctl reload stafd',
   ],
   stacd: [
     'Configuration of stacd, which keeps this host connected to NVMe I/O controllers. See ' +
       'stacd.conf(5).',
-    'What is commented out shows the default. After a change: systemctl reload stacd',
+    'What is commented out shows the default. Files stacd.conf.d/*.conf beside this one add to it in ' +
+      'the order of their names: controllers and excludes collect, other options take the place of ' +
+      'earlier ones. After a change: stasadm check-config, then systemctl reload stacd',
   ],
   sys: [
     'What /etc/stas/sys.conf may hold: who this host is, for stafd and stacd. See sys.conf(5).',

@@ -28,24 +28,23 @@ import {
 } from './field-table.ts';
 import type { Daemon } from './option-table.ts';
 import { allowedText } from './option-value.ts';
+import type { Place } from './problem.ts';
 
 /** A controller of the file. Its traddr may be a host name; its hostNqn is empty if not given. */
-export interface ConfiguredController {
+export interface ConfiguredController extends Place {
   readonly tid: TransportId;
   /** What the entry itself says: it goes before [Global]. */
   readonly options: ConnectOptions;
-  readonly line: number;
 }
 
 /** Fields that a controller must all agree with to be excluded; at least one is there. */
-export interface Exclude {
+export interface Exclude extends Place {
   readonly transport?: Transport;
   readonly traddr?: string;
   readonly trsvcid?: string;
   readonly subsysnqn?: string;
   readonly hostIface?: string;
   readonly hostNqn?: string;
-  readonly line: number;
 }
 
 /** Something to say about one field, or about the whole entry where `field` is absent. */
@@ -198,7 +197,7 @@ function readOptions(fields: ReadonlyMap<string, string>, report: ReportNote): C
 export function readController(
   daemon: Daemon,
   text: string,
-  line: number,
+  place: Place,
   report: ReportNote,
 ): ConfiguredController | undefined {
   const { fields } = splitFields(text, SKIPPED, report);
@@ -234,14 +233,14 @@ export function readController(
     hostIface: fields.get('host-iface') ?? '',
     hostNqn: fields.get('host-nqn') ?? '',
   });
-  return Object.freeze({ tid, options: readOptions(fields, report), line });
+  return Object.freeze({ tid, options: readOptions(fields, report), ...place });
 }
 
 /**
  * Reads one `exclude=` value; undefined if it excludes nothing. An entry with a mistake excludes
  * nothing at all: without the mistaken field it would exclude more than was meant.
  */
-export function readExclude(text: string, line: number, report: ReportNote): Exclude | undefined {
+export function readExclude(text: string, place: Place, report: ReportNote): Exclude | undefined {
   const { fields, malformed } = splitFields(text, EXCLUDE_SKIPPED, report);
   let usable = !malformed;
   if (fields.delete('host-traddr')) {
@@ -272,6 +271,6 @@ export function readExclude(text: string, line: number, report: ReportNote): Exc
     ...pick('subsysnqn', 'nqn'),
     ...pick('hostIface', 'host-iface'),
     ...pick('hostNqn', 'host-nqn'),
-    line,
+    ...place,
   });
 }

@@ -1,9 +1,15 @@
-/** What a file says, entry by entry, with whatever is wrong in it collected as problems. */
+/** What files say, entry by entry, with whatever is wrong in them collected as problems. */
 import type { FieldNote } from './controller-entry.ts';
-import type { IniEntry, IniFault, IniText } from './ini-text.ts';
+import {
+  parseIni,
+  type ConfSource,
+  type IniEntry,
+  type IniFault,
+  type IniText,
+} from './ini-text.ts';
 import { findOption, OPTIONS, sectionsOf, type ConfigFile } from './option-table.ts';
-import type { ReadValue } from './option-value.ts';
-import { printableName, printableValue, type Problem } from './problem.ts';
+import type { ReadValue, ValueFault } from './option-value.ts';
+import { placeText, printableName, printableValue, type Place, type Problem } from './problem.ts';
 
 const DEFAULT_APPLIES = 'the default applies';
 
@@ -78,29 +84,76 @@ export function joinedValue(entry: IniEntry): string {
   return [entry.value, ...entry.continuations.map(({ text }) => text)].join(' ').trim();
 }
 
-/** What the entries of one file say. Collects problems in `problems`. */
+/** The problems of names that an option had once. */
+function legacyNameProblems(file: string, kind: ConfigFile, ini: IniText): Problem[] {
+  return ini.entries.flatMap(({ column, key, line, section }) => {
+    const option = findOption(kind, section, key);
+    if (option?.legacyOf === undefined) return [];
+    return [
+      {
+        file,
+        line,
+        column,
+        section,
+        key,
+        severity: 'warning' as const,
+        message: 'is an earlier name of an option',
+        allowed: option.legacyOf,
+        effect: 'it applies all the same',
+      },
+    ];
+  });
+}
+
+/** An entry and the file that it stands in. */
+export type FileEntry = IniEntry & Place;
+
+interface Refused {
+  readonly entry: FileEntry;
+  readonly text: string;
+  readonly fault: ValueFault;
+}
+
+/**
+ * What the entries of files say: of one file, or of several of the same kind, of which a later one
+ * goes before the earlier ones. Collects problems in `problems`.
+ */
 export class EntryReader {
   readonly problems: Problem[] = [];
-  readonly #file: string;
   readonly #kind: ConfigFile;
-  readonly #entries: readonly IniEntry[];
+  readonly #files: readonly string[];
+  readonly #entries: readonly FileEntry[];
 
-  constructor(file: string, kind: ConfigFile, ini: IniText) {
-    this.#file = file;
+  constructor(kind: ConfigFile, sources: readonly ConfSource[]) {
     this.#kind = kind;
-    this.#entries = ini.entries;
-    // One by one: a file may have more of them than a call takes arguments.
-    for (const problem of faultProblems(file, ini)) this.problems.push(problem);
-    for (const problem of unknownNameProblems(file, kind, ini)) this.problems.push(problem);
+    this.#files = sources.map(({ file }) => file);
+    const entries: FileEntry[] = [];
+    for (const { file, text } of sources) {
+      const ini = parseIni(text);
+      // One by one: a file may have more of them than a call takes arguments.
+      for (const problem of faultProblems(file, ini)) this.problems.push(problem);
+      for (const problem of unknownNameProblems(file, kind, ini)) this.problems.push(problem);
+      for (const problem of legacyNameProblems(file, kind, ini)) this.problems.push(problem);
+      for (const entry of ini.entries) entries.push({ ...entry, file });
+    }
+    this.#entries = entries;
   }
 
-  entriesOf(section: string, ...keys: readonly string[]): readonly IniEntry[] {
+  /** The problems in the order of the files and their lines. */
+  sortedProblems(): readonly Problem[] {
+    const order = (problem: Problem): number => this.#files.indexOf(problem.file);
+    return Object.freeze(
+      this.problems.toSorted((a, b) => order(a) - order(b) || (a.line ?? 0) - (b.line ?? 0)),
+    );
+  }
+
+  entriesOf(section: string, ...keys: readonly string[]): readonly FileEntry[] {
     return this.#entries.filter((entry) => entry.section === section && keys.includes(entry.key));
   }
 
-  add(entry: IniEntry, value: string, problem: Omit<Problem, 'file' | 'section' | 'key'>): void {
+  add(entry: FileEntry, value: string, problem: Omit<Problem, 'file' | 'section' | 'key'>): void {
     this.problems.push({
-      file: this.#file,
+      file: entry.file,
       line: entry.line,
       column: entry.column,
       section: entry.section,
@@ -110,46 +163,78 @@ export class EntryReader {
     });
   }
 
-  addAt(line: number, section: string, key: string, problem: Omit<Problem, 'file'>): void {
-    this.problems.push({ file: this.#file, line, section, key, ...problem });
+  addAt(
+    { file, line }: Place,
+    section: string,
+    key: string,
+    problem: Omit<Problem, 'file' | 'line' | 'section' | 'key'>,
+  ): void {
+    this.problems.push({ file, line, section, key, ...problem });
   }
 
-  /** The value of the last line of the key, if there is one and it can be read. */
+  /** The value of the last file that has one that can be read. */
   last<T>(
     section: string,
     key: string,
     read: (text: string) => ReadValue<T> | undefined,
   ): T | undefined {
-    if (findOption(this.#kind, section, key) === undefined) return undefined;
-    const entries = this.entriesOf(section, key);
-    const entry = entries.at(-1);
-    if (entry === undefined) return undefined;
-    for (const earlier of entries.slice(0, -1)) {
-      const message = 'is given again further down';
-      const effect = `line ${entry.line} counts`;
-      this.add(earlier, joinedValue(earlier), { severity: 'warning', message, effect });
+    return [...this.byFile(section, key, read).values()].at(-1);
+  }
+
+  /**
+   * The value of the key in each file that has one that can be read, in the order of the files. In
+   * one file, the last line of the key counts.
+   */
+  byFile<T>(
+    section: string,
+    key: string,
+    read: (text: string) => ReadValue<T> | undefined,
+  ): ReadonlyMap<string, T> {
+    const values = new Map<string, T>();
+    if (findOption(this.#kind, section, key) === undefined) return values;
+    const refused: Refused[] = [];
+    let counts: { readonly entry: FileEntry; readonly warning?: ValueFault } | undefined;
+    const all = this.entriesOf(section, key);
+    for (const file of this.#files) {
+      const entries = all.filter((entry) => entry.file === file);
+      const entry = entries.at(-1);
+      if (entry === undefined) continue;
+      for (const earlier of entries.slice(0, -1)) {
+        const message = 'is given again further down';
+        const effect = `${placeText(entry, file)} counts`;
+        this.add(earlier, joinedValue(earlier), { severity: 'warning', message, effect });
+      }
+      const text = joinedValue(entry);
+      const result = read(text);
+      if (result === undefined) continue;
+      if (result.ok) {
+        values.set(file, result.value);
+        counts = result.warning === undefined ? { entry } : { entry, warning: result.warning };
+      } else {
+        refused.push({ entry, text, fault: result.fault });
+      }
     }
-    const text = joinedValue(entry);
-    const result = read(text);
-    if (result === undefined) return undefined;
-    if (!result.ok) {
-      this.add(entry, text, { severity: 'error', ...result.fault, effect: DEFAULT_APPLIES });
-      return undefined;
+    for (const { entry, fault, text } of refused) {
+      const effect = counts === undefined ? DEFAULT_APPLIES : `${placeText(counts.entry)} applies`;
+      this.add(entry, text, { severity: 'error', ...fault, effect });
     }
-    if (result.warning !== undefined) {
-      this.add(entry, text, { severity: 'warning', ...result.warning, effect: 'the rest applies' });
+    if (counts?.warning !== undefined) {
+      const { entry, warning } = counts;
+      const effect = 'the rest applies';
+      this.add(entry, joinedValue(entry), { severity: 'warning', ...warning, effect });
     }
-    return result.value;
+    return values;
   }
 
   /** The values of keys that collect, in file order, continuation lines as entries of their own. */
   collect<T>(
     section: string,
     keys: readonly string[],
-    read: (text: string, line: number, report: (note: FieldNote) => void) => T | undefined,
+    read: (text: string, place: Place, report: (note: FieldNote) => void) => T | undefined,
   ): T[] {
     const values: T[] = [];
     for (const entry of this.entriesOf(section, ...keys)) {
+      const { file } = entry;
       const parts = [{ text: entry.value, line: entry.line }, ...entry.continuations];
       const filled = parts.filter(({ text }) => text !== '');
       // `controller=` alone is how a list is emptied on purpose; of an exclude it is worth a word.
@@ -158,7 +243,7 @@ export class EntryReader {
           const { field, value, ...rest } = note;
           const column = part.line === entry.line ? { column: entry.column } : {};
           this.problems.push({
-            file: this.#file,
+            file,
             line: part.line,
             ...column,
             section: entry.section,
@@ -168,7 +253,7 @@ export class EntryReader {
             ...rest,
           });
         };
-        const value = read(part.text, part.line, report);
+        const value = read(part.text, { file, line: part.line }, report);
         if (value !== undefined) values.push(value);
       }
     }

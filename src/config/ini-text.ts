@@ -6,6 +6,12 @@
  * knows what a key means. One pass, linear time.
  */
 
+/** A text with the name of the file that it is the content of. */
+export interface ConfSource {
+  readonly file: string;
+  readonly text: string;
+}
+
 /** A value's continuation. */
 export interface IniContinuation {
   readonly text: string;

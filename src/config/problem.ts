@@ -1,6 +1,18 @@
 /** What is wrong with a configuration file: data for a log line, a table or JSON. */
 import { escapeText } from '../nvme/escape.ts';
 
+/** A line of a file, from 1. */
+export interface Place {
+  readonly file: string;
+  readonly line: number;
+}
+
+/** A place as seen from a file: `line 3`, or `FILE, line 3`. */
+export function placeText(place: Place, from?: string): string {
+  const line = `line ${String(place.line)}`;
+  return place.file === from ? line : `${printablePath(place.file)}, ${line}`;
+}
+
 export interface Problem {
   readonly file: string;
   /** From 1. */
@@ -21,6 +33,11 @@ export interface Problem {
   readonly allowed?: string;
   /** What happens instead. */
   readonly effect: string;
+}
+
+/** A name among configuration files that holds no settings; `why` continues "FILE …". */
+export function ignoredFileProblem({ file, why }: { file: string; why: string }): Problem {
+  return { file, severity: 'warning', message: why, effect: 'it is ignored' };
 }
 
 const MAX_VALUE_LENGTH = 120;

@@ -13,7 +13,7 @@ import {
   type Exclude,
 } from './controller-entry.ts';
 import { EntryReader } from './entry-reader.ts';
-import { parseIni } from './ini-text.ts';
+import type { ConfSource } from './ini-text.ts';
 import {
   CONTROLLERS,
   DC_MANAGEMENT,
@@ -33,7 +33,7 @@ import {
   readWords,
   type ReadValue,
 } from './option-value.ts';
-import type { Problem } from './problem.ts';
+import { placeText, type Place, type Problem } from './problem.ts';
 
 export type DisconnectScope =
   'only-stas-connections' | 'all-connections-matching-disconnect-trtypes' | 'no-disconnect';
@@ -125,12 +125,18 @@ function readGlobalOptions(reader: EntryReader, daemon: Daemon): ConnectOptions 
   return Object.freeze(options);
 }
 
-/** The option and its earlier place: as in nvme-stas 2.4.1, one `true` of the two is enough. */
-function readPersistentConnections(reader: EntryReader): boolean | undefined {
-  const now = reader.last(DC_MANAGEMENT, 'persistent-connections', readBoolean);
-  const legacy = reader.last(GLOBAL, 'persistent-connections', readBoolean);
-  if (now === undefined) return legacy;
-  return now || legacy === true;
+/**
+ * The option and its earlier place: as in nvme-stas 2.4.1, one `true` of the two in a file is enough.
+ * Of several files, the last one that says something counts.
+ */
+function readPersistentConnections(
+  reader: EntryReader,
+  files: readonly string[],
+): boolean | undefined {
+  const now = reader.byFile(DC_MANAGEMENT, 'persistent-connections', readBoolean);
+  const legacy = reader.byFile(GLOBAL, 'persistent-connections', readBoolean);
+  const file = files.findLast((each) => now.has(each) || legacy.has(each));
+  return file === undefined ? undefined : now.get(file) === true || legacy.get(file) === true;
 }
 
 /** The first of equal controllers counts; a later one has nothing to add but confusion. */
@@ -138,17 +144,17 @@ function withoutDuplicates(
   controllers: readonly ConfiguredController[],
   reader: EntryReader,
 ): readonly ConfiguredController[] {
-  const seen = new Map<string, number>();
-  return controllers.filter(({ tid, line }) => {
-    const key = tidKey(tid);
+  const seen = new Map<string, Place>();
+  return controllers.filter((controller) => {
+    const key = tidKey(controller.tid);
     const first = seen.get(key);
     if (first === undefined) {
-      seen.set(key, line);
+      seen.set(key, controller);
       return true;
     }
-    reader.addAt(line, CONTROLLERS, 'controller', {
+    reader.addAt(controller, CONTROLLERS, 'controller', {
       severity: 'warning',
-      message: `is the same controller as in line ${first}`,
+      message: `is the same controller as in ${placeText(first, controller.file)}`,
       effect: 'the first one counts',
     });
     return false;
@@ -156,15 +162,16 @@ function withoutDuplicates(
 }
 
 /**
- * Reads a daemon's configuration file. `file` is only named in the problems; `text` is its content
+ * Reads a daemon's configuration: its file, and the files that add to it and go before it, in the
+ * order in which they do so. Lists collect over all of them; of other options, the last file that
+ * has one that can be read counts. Files are only named in the problems; a text is a file's content
  * (decode bytes leniently: what is not UTF-8 is refused where it matters).
  */
 export function parseServiceConfig(
   daemon: Daemon,
-  file: string,
-  text: string,
+  sources: readonly ConfSource[],
 ): ParsedServiceConfig {
-  const reader = new EntryReader(file, daemon, parseIni(text));
+  const reader = new EntryReader(daemon, sources);
   const fallback = defaultServiceConfig(daemon);
   const words = (section: string, key: string) => (value: string) =>
     readWords(kindOf(section, key, 'words'), value);
@@ -187,8 +194,8 @@ export function parseServiceConfig(
     'disconnect-scope',
     choice(IOC_MANAGEMENT, 'disconnect-scope'),
   );
-  const controllers = reader.collect(CONTROLLERS, ['controller'], (value, line, report) =>
-    readController(daemon, value, line, report),
+  const controllers = reader.collect(CONTROLLERS, ['controller'], (value, place, report) =>
+    readController(daemon, value, place, report),
   );
 
   const config: ServiceConfig = Object.freeze({
@@ -201,7 +208,11 @@ export function parseServiceConfig(
     reachabilityCheck: (reachabilityCheck as ProbeMode | undefined) ?? fallback.reachabilityCheck,
     pleo: reader.last(GLOBAL, 'pleo', readSwitch) ?? fallback.pleo,
     zeroconf: reader.last(SERVICE_DISCOVERY, 'zeroconf', readSwitch) ?? fallback.zeroconf,
-    persistentConnections: readPersistentConnections(reader) ?? fallback.persistentConnections,
+    persistentConnections:
+      readPersistentConnections(
+        reader,
+        sources.map(({ file }) => file),
+      ) ?? fallback.persistentConnections,
     zeroconfPersistence:
       reader.last(DC_MANAGEMENT, 'zeroconf-connections-persistence', readTimeSpan) ??
       fallback.zeroconfPersistence,
@@ -215,13 +226,12 @@ export function parseServiceConfig(
       fallback.connectAttemptsOnNcc,
     controllers: Object.freeze(withoutDuplicates(controllers, reader)),
     excludes: Object.freeze(
-      reader.collect(CONTROLLERS, ['exclude', 'blacklist'], (value, line, report) =>
-        readExclude(value, line, report),
+      reader.collect(CONTROLLERS, ['exclude', 'blacklist'], (value, place, report) =>
+        readExclude(value, place, report),
       ),
     ),
   });
-  const problems = reader.problems.toSorted((a, b) => (a.line ?? 0) - (b.line ?? 0));
-  return { config, problems: Object.freeze(problems) };
+  return { config, problems: reader.sortedProblems() };
 }
 
 /**

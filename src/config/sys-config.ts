@@ -4,7 +4,7 @@ import { checkNqn } from '../nvme/nqn.ts';
 import { Secret } from '../nvme/secret.ts';
 import { checkDhchapSecret, DHCHAP_SECRET_FORM } from './dhchap-secret.ts';
 import { EntryReader } from './entry-reader.ts';
-import { parseIni, splitLines } from './ini-text.ts';
+import { splitLines } from './ini-text.ts';
 import { findOption, HOST } from './option-table.ts';
 import { printablePath, type Problem } from './problem.ts';
 
@@ -24,6 +24,8 @@ export interface MissingIdentity {
   /** The file that should hold it: sys.conf itself for a literal. */
   readonly file: string;
   readonly message: string;
+  /** The same as a problem among others. */
+  readonly problem: Problem;
 }
 
 export interface ParsedSysConfig {
@@ -33,8 +35,13 @@ export interface ParsedSysConfig {
   readonly missing: readonly MissingIdentity[];
 }
 
-/** The text of a file, or undefined if there is none that can be read. */
-export type ReadFile = (path: string) => string | undefined;
+/** A file that is there and cannot be read: `why` continues "FILE …". */
+export interface UnreadableFile {
+  readonly why: string;
+}
+
+/** The text of a file, or undefined if there is none. */
+export type ReadFile = (path: string) => string | UnreadableFile | undefined;
 
 type Key = 'nqn' | 'id' | 'key' | 'symname';
 
@@ -62,8 +69,9 @@ interface Found {
   readonly value: string;
   /** Where it was found, or should have been. */
   readonly source: string;
-  /** `missing-file`: there is no such file. */
-  readonly state: 'found' | 'missing-file' | 'no-path';
+  readonly state: 'found' | 'missing-file' | 'unreadable-file' | 'no-path';
+  /** Why a file cannot be read; else empty. */
+  readonly why: string;
   /** Whether sys.conf names the place, or it is the default one. */
   readonly named: boolean;
 }
@@ -77,14 +85,15 @@ function locate(
   const given = reader.last(HOST, key, (text) => ({ ok: true, value: text }));
   const text = given ?? findOption('sys', HOST, key)?.defaults.sys;
   if (text === undefined) return undefined;
-  const named = given !== undefined;
-  if (!text.startsWith(FILE_SCHEME)) return { value: text, source: file, state: 'found', named };
+  const found = { value: '', why: '', state: 'found', named: given !== undefined } as const;
+  if (!text.startsWith(FILE_SCHEME)) return { ...found, value: text, source: file };
   const source = text.slice(FILE_SCHEME.length);
-  if (!source.startsWith('/')) return { value: '', source: text, state: 'no-path', named };
+  if (!source.startsWith('/')) return { ...found, source: text, state: 'no-path' };
   const content = readFile(source);
-  return content === undefined
-    ? { value: '', source, state: 'missing-file', named }
-    : { value: firstWord(content), source, state: 'found', named };
+  if (content === undefined) return { ...found, source, state: 'missing-file' };
+  return typeof content === 'string'
+    ? { ...found, value: firstWord(content), source }
+    : { ...found, source, state: 'unreadable-file', why: content.why };
 }
 
 function whyUnusable(
@@ -93,7 +102,9 @@ function whyUnusable(
 ): string | undefined {
   switch (found.state) {
     case 'missing-file':
-      return 'cannot be read';
+      return 'does not exist';
+    case 'unreadable-file':
+      return found.why;
     case 'no-path':
       return 'is not of the form file:///path';
     case 'found':
@@ -101,17 +112,39 @@ function whyUnusable(
   }
 }
 
+/** What is wrong with a value, at its line of sys.conf if it has one. */
+function valueProblem(
+  file: string,
+  key: Key,
+  found: Found,
+  reader: EntryReader,
+  rest: Pick<Problem, 'message' | 'allowed' | 'effect'>,
+): Problem {
+  const entry = reader.entriesOf(HOST, key).at(-1);
+  const inFile = found.source !== file;
+  return {
+    file,
+    ...(entry === undefined ? {} : { line: entry.line, column: entry.column }),
+    section: HOST,
+    key,
+    severity: 'error',
+    ...rest,
+    message: inFile ? `is in ${printablePath(found.source)}, which ${rest.message}` : rest.message,
+  };
+}
+
 const MANDATORY = {
   nqn: { title: 'host NQN', command: 'hostnqn', check: checkNqn },
   id: { title: 'host ID', command: 'hostid', check: checkHostId },
 } as const;
 
-/** What is wrong with a mandatory value and how to mend it, in one line. */
+/** What is wrong with a mandatory value and how to mend it. */
 function missingIdentity(
   sysConf: string,
   key: 'nqn' | 'id',
   found: Found,
   reason: string,
+  reader: EntryReader,
 ): MissingIdentity {
   const { title, command } = MANDATORY[key];
   const inFile = found.state !== 'no-path' && found.source !== sysConf;
@@ -121,7 +154,17 @@ function missingIdentity(
     found.state === 'found'
       ? `the ${title} in ${source} ${reason}`
       : `the ${title} is mandatory, and ${source} ${reason}`;
-  return { key, file: found.source, message: `${message}; make one with "${remedy}"` };
+  const problem = valueProblem(sysConf, key, found, reader, {
+    message: reason,
+    allowed: `what "${remedy}" makes`,
+    effect: 'stafd and stacd do not start',
+  });
+  return {
+    key,
+    file: found.source,
+    message: `${message}; make one with "${remedy}"`,
+    problem,
+  };
 }
 
 /**
@@ -133,7 +176,7 @@ export function parseSysConfig(
   text: string | undefined,
   readFile: ReadFile,
 ): ParsedSysConfig {
-  const reader = new EntryReader(file, 'sys', parseIni(text ?? ''));
+  const reader = new EntryReader('sys', [{ file, text: text ?? '' }]);
   const missing: MissingIdentity[] = [];
 
   const mandatory = (key: 'nqn' | 'id'): string => {
@@ -141,7 +184,7 @@ export function parseSysConfig(
     if (found === undefined) return '';
     const reason = whyUnusable(found, MANDATORY[key].check);
     if (reason === undefined) return found.value;
-    missing.push(missingIdentity(file, key, found, reason));
+    missing.push(missingIdentity(file, key, found, reason, reader));
     return '';
   };
 
@@ -152,18 +195,13 @@ export function parseSysConfig(
     if (reason === undefined) return found.value;
     // A default file that is not there, or is empty, is nothing to speak of.
     if (!found.named && (found.state === 'missing-file' || found.value === '')) return undefined;
-    const entry = reader.entriesOf(HOST, key).at(-1);
-    reader.problems.push({
-      file,
-      ...(entry === undefined ? {} : { line: entry.line }),
-      section: HOST,
-      key,
-      severity: 'error',
-      message:
-        found.source === file ? reason : `is in ${printablePath(found.source)}, which ${reason}`,
-      ...(key === 'key' ? { allowed: DHCHAP_SECRET_FORM } : {}),
-      effect: key === 'key' ? 'the host has no key' : 'the host has no symbolic name',
-    });
+    reader.problems.push(
+      valueProblem(file, key, found, reader, {
+        message: reason,
+        ...(key === 'key' ? { allowed: DHCHAP_SECRET_FORM } : {}),
+        effect: key === 'key' ? 'the host has no key' : 'the host has no symbolic name',
+      }),
+    );
     return undefined;
   };
 
@@ -180,5 +218,5 @@ export function parseSysConfig(
           ...(key === undefined ? {} : { key: new Secret(key) }),
           ...(symname === undefined ? {} : { symname }),
         });
-  return { identity, problems: Object.freeze([...reader.problems]), missing };
+  return { identity, problems: reader.sortedProblems(), missing };
 }

@@ -6,10 +6,10 @@
  *   mended forgets it;
  * - a look at the files (`peek`) logs nothing and changes nothing about what was reported.
  */
-import { readFileSync } from 'node:fs';
-import { formatProblem, type Problem } from '../config/problem.ts';
+import { formatProblem, ignoredFileProblem, type Problem } from '../config/problem.ts';
 import { parseServiceConfig, type ServiceConfig } from '../config/service-config.ts';
-import { parseSysConfig } from '../config/sys-config.ts';
+import { parseSysConfig, type ReadFile } from '../config/sys-config.ts';
+import { ConfFileError, readConfFile, readConfFiles } from '../platform/conf-files.ts';
 import { StartupError } from '../ports/errors.ts';
 import type { HostIdentity } from '../ports/fabrics.ts';
 import type { Log } from '../ports/log.ts';
@@ -32,12 +32,11 @@ export interface SettingsFiles {
   readonly sysConfFile: string;
 }
 
-/** More than any sane configuration has. */
-const MAX_FILE_BYTES = 1024 * 1024;
-
 export class SettingsReader {
   readonly #files: SettingsFiles;
   #reported: ReadonlySet<string> = new Set();
+  /** Files that were there when they were read with success. */
+  #present: ReadonlySet<string> = new Set();
 
   constructor(files: SettingsFiles) {
     this.#files = files;
@@ -46,8 +45,9 @@ export class SettingsReader {
   /**
    * Reads everything anew and logs each new problem once. Throws {@link StartupError} if the host
    * has no identity, since nothing can be connected without it, and if a configuration file is
-   * there and cannot be read: what it asks for is unknown then, and taking that for "nothing" would
-   * disconnect everything that it names.
+   * there and cannot be read, or was there before and is gone (it may be about to be replaced): what
+   * it asks for is unknown then, and taking that for "nothing" would disconnect everything that it
+   * names.
    */
   read(log: Log): Settings {
     const found = this.#look();
@@ -61,7 +61,9 @@ export class SettingsReader {
       else log.warning(line);
     }
     this.#reported = reported;
-    return found.settings();
+    const settings = found.settings();
+    this.#present = found.present;
+    return settings;
   }
 
   /** The same without a word about it, and without a trace: for comparing with what is in use. */
@@ -70,15 +72,25 @@ export class SettingsReader {
     return { settings: settings(), problems };
   }
 
-  #look(): { readonly problems: readonly Problem[]; readonly settings: () => Settings } {
+  #look(): Look {
     const { confFile, daemon, sysConfFile } = this.#files;
-    const unread: Problem[] = [];
-    const service = parseServiceConfig(daemon, confFile, readIfPresent(confFile) ?? '');
-    const sys = parseSysConfig(sysConfFile, readIfPresent(sysConfFile), (path) =>
-      readOptional(path, unread),
-    );
+    const { ignored, present, sources } = readOrRefuse(() => readConfFiles(confFile));
+    const sysText = readOrRefuse(() => readConfFile(sysConfFile));
+    const there = new Set<string>();
+    if (present) there.add(confFile);
+    if (sysText !== undefined) there.add(sysConfFile);
+    for (const file of this.#present) {
+      if (!there.has(file)) {
+        throw new StartupError(
+          `${file} is gone, which was there before; an empty file is one that asks for nothing`,
+        );
+      }
+    }
+    const service = parseServiceConfig(daemon, sources);
+    const sys = parseSysConfig(sysConfFile, sysText, readValueFile);
     return {
-      problems: [...unread, ...service.problems, ...sys.problems],
+      present: there,
+      problems: [...ignored.map(ignoredFileProblem), ...service.problems, ...sys.problems],
       settings: () => {
         if (sys.identity !== undefined) return { config: service.config, host: sys.identity };
         const [first] = sys.missing;
@@ -88,28 +100,27 @@ export class SettingsReader {
   }
 }
 
-/** A file's text; undefined if there is none. Throws StartupError if it cannot be read. */
-function readIfPresent(path: string): string | undefined {
-  let bytes: Buffer;
-  try {
-    bytes = readFileSync(path);
-  } catch (thrown) {
-    const code = thrown instanceof Error && 'code' in thrown ? thrown.code : undefined;
-    if (code === 'ENOENT') return undefined;
-    throw new StartupError(`cannot read ${path}: ${String(thrown)}`);
-  }
-  if (bytes.length <= MAX_FILE_BYTES) return bytes.toString('utf8');
-  throw new StartupError(`${path} is larger than ${String(MAX_FILE_BYTES)} bytes and is not read`);
+interface Look {
+  readonly present: ReadonlySet<string>;
+  readonly problems: readonly Problem[];
+  /** Throws StartupError if the host has no identity. */
+  readonly settings: () => Settings;
 }
 
-/** The same for a file that holds one value; one that cannot be read is a problem. */
-function readOptional(path: string, problems: Problem[]): string | undefined {
+function readOrRefuse<T>(read: () => T): T {
   try {
-    return readIfPresent(path);
+    return read();
   } catch (thrown) {
-    if (!(thrown instanceof StartupError)) throw thrown;
-    const effect = 'it is taken for missing';
-    problems.push({ file: path, severity: 'error', message: thrown.message, effect });
-    return undefined;
+    throw thrown instanceof ConfFileError ? new StartupError(thrown.message) : thrown;
   }
 }
+
+/** A file that holds one value: one that cannot be read is said to be so by what needs it. */
+const readValueFile: ReadFile = (path) => {
+  try {
+    return readConfFile(path);
+  } catch (thrown) {
+    if (thrown instanceof ConfFileError) return thrown;
+    throw thrown;
+  }
+};

@@ -5,6 +5,7 @@
  * (it is away, a log was not read yet) is unknown, and drops nothing.
  */
 import { matchesExclude } from '../config/exclude.ts';
+import { placeText } from '../config/problem.ts';
 import type { ServiceConfig } from '../config/service-config.ts';
 import { addressKey, addressRefusal } from '../core/address-rules.ts';
 import type { Answer } from '../core/answer.ts';
@@ -105,7 +106,7 @@ export function planIoControllers(snapshot: StacdSnapshot): readonly IocAction[]
 /** An explicit setting that forbids the controller, in words. */
 function refusal(config: ServiceConfig, tid: TransportId): string | undefined {
   const exclude = matchesExclude(tid, config.excludes);
-  if (exclude !== undefined) return `excluded by line ${String(exclude.line)}`;
+  if (exclude !== undefined) return `excluded by ${placeText(exclude)}`;
   return addressRefusal(tid, config.ipFamilies);
 }
 

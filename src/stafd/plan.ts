@@ -5,6 +5,7 @@
  * the other three, so that two DCs that refer to each other do not keep each other alive.
  */
 import { matchesExclude } from '../config/exclude.ts';
+import { placeText } from '../config/problem.ts';
 import type { ServiceConfig } from '../config/service-config.ts';
 import { addressRefusal } from '../core/address-rules.ts';
 import type { Answer } from '../core/answer.ts';
@@ -101,7 +102,7 @@ export function planDiscoveryControllers(snapshot: StafdSnapshot): readonly DcAc
 /** An explicit setting that forbids the controller, in words. */
 function refusal(config: ServiceConfig, tid: TransportId): string | undefined {
   const exclude = matchesExclude(tid, config.excludes);
-  if (exclude !== undefined) return `excluded by line ${String(exclude.line)}`;
+  if (exclude !== undefined) return `excluded by ${placeText(exclude)}`;
   return addressRefusal(tid, config.ipFamilies);
 }
 

@@ -14,6 +14,9 @@ export const docFolder = `usr/share/doc/${packageName}`;
 /** Files of /etc that are the administrator's to change. */
 export const conffiles = ['etc/stas/stacd.conf', 'etc/stas/stafd.conf', 'etc/stas/sys.conf.doc'];
 
+/** Folders of the administrator's own files. */
+const emptyFolders = ['etc/stas/stacd.conf.d', 'etc/stas/stafd.conf.d'];
+
 const units = ['stacd.service', 'stafd.service', 'stas-config.target', 'stas-config@.service'];
 const busPolicies = ['org.nvmexpress.stac.conf', 'org.nvmexpress.staf.conf'];
 
@@ -94,6 +97,7 @@ export async function layOut(options: {
   }
 
   for (const path of conffiles) await install(join(root, path), path);
+  for (const path of emptyFolders) await mkdir(join(tree, path), { recursive: true });
   for (const unit of units) {
     await install(join(root, 'systemd', unit), `usr/lib/systemd/system/${unit}`);
   }

@@ -37,13 +37,15 @@ describe.each(['stafd', 'stacd', 'sys'] as const)('the installed file of %s', (f
 
 describe.each(['stafd', 'stacd'] as const)('the defaults that %s.conf shows', (daemon) => {
   it('are those that apply without it', () => {
-    const { config, problems } = parseServiceConfig(daemon, 'x', installed(daemon));
+    const { config, problems } = parseServiceConfig(daemon, [
+      { file: 'x', text: installed(daemon) },
+    ]);
     expect(problems).toEqual([]);
     expect(config).toEqual(defaultServiceConfig(daemon));
   });
 
   it('mean the same when they are written out', () => {
-    const { config, problems } = parseServiceConfig(daemon, 'x', active(daemon));
+    const { config, problems } = parseServiceConfig(daemon, [{ file: 'x', text: active(daemon) }]);
     expect(problems.map(formatProblem)).toEqual([]);
     // Digests are off by default, and said to be off here.
     const options = {
@@ -56,7 +58,7 @@ describe.each(['stafd', 'stacd'] as const)('the defaults that %s.conf shows', (d
 
   it('stand beside examples that can be used as they are', () => {
     const examples = installed(daemon).replaceAll(/^# {3}(?=(?:controller|exclude)=)/gm, '');
-    const { config, problems } = parseServiceConfig(daemon, 'x', examples);
+    const { config, problems } = parseServiceConfig(daemon, [{ file: 'x', text: examples }]);
     expect(problems.map(formatProblem)).toEqual([]);
     expect(config.controllers.length).toBeGreaterThan(1);
     expect(config.excludes).toHaveLength(2);

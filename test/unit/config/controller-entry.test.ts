@@ -20,7 +20,7 @@ const SECRET = `DHHC-1:00:${'YWJj'.repeat(12)}:`;
 const PADDED_SECRET = `DHHC-1:01:${'YWJj'.repeat(16)}YWI=:`;
 
 function parse(daemon: Daemon, text: string): ParsedServiceConfig {
-  return parseServiceConfig(daemon, 'F', text);
+  return parseServiceConfig(daemon, [{ file: 'F', text }]);
 }
 
 function lines(daemon: Daemon, text: string): string[] {
@@ -144,7 +144,7 @@ controller=transport=fc;traddr=nn-0x204600a098cbcac6:pn-0x204700a098cbcac6
   ])('reports and skips the malformed field %s, and keeps the controller', (field, expected) => {
     const text = `[Controllers]\ncontroller=transport=tcp;${field};traddr=192.0.2.1;nqn=${NQN}\n`;
     const { config, problems } = parse('stacd', text);
-    expect(config.controllers).toEqual([{ tid: tid(), options: {}, line: 2 }]);
+    expect(config.controllers).toEqual([{ tid: tid(), options: {}, file: 'F', line: 2 }]);
     expect(problems).toHaveLength(1);
     expect(problems.map(formatProblem)[0]).toContain(expected);
   });
@@ -189,7 +189,7 @@ controller=transport=fc;traddr=nn-0x204600a098cbcac6:pn-0x204700a098cbcac6
     const entry = `controller=transport=tcp;traddr=192.0.2.1;nqn=${NQN}`;
     const text = `[Controllers]\n${entry};kato=1\n${entry};trsvcid=8009;kato=2\n`;
     expect(parse('stacd', text).config.controllers).toEqual([
-      { tid: tid(), options: { kato: 1 }, line: 2 },
+      { tid: tid(), options: { kato: 1 }, file: 'F', line: 2 },
     ]);
     expect(lines('stacd', text)).toEqual([
       'F:3: [Controllers] controller: is the same controller as in line 2; the first one counts',
@@ -231,17 +231,18 @@ exclude=transport=tcp;traddr=192.0.2.1;trsvcid=4420;nqn=${NQN};host-iface=eth0
 blacklist=host-iface=eth1
 exclude=traddr=name.example;host-nqn=nqn.x
 `;
-    expect(clean('stacd', text).excludes).toEqual([
+    expect(parse('stacd', text).config.excludes).toEqual([
       {
         transport: 'tcp',
         traddr: '192.0.2.1',
         trsvcid: '4420',
         subsysnqn: NQN,
         hostIface: 'eth0',
+        file: 'F',
         line: 2,
       },
-      { hostIface: 'eth1', line: 3 },
-      { traddr: 'name.example', hostNqn: 'nqn.x', line: 4 },
+      { hostIface: 'eth1', file: 'F', line: 3 },
+      { traddr: 'name.example', hostNqn: 'nqn.x', file: 'F', line: 4 },
     ]);
   });
 
@@ -260,9 +261,19 @@ exclude=traddr=name.example;host-nqn=nqn.x
     expect(problems.some(({ effect }) => effect === 'the entry excludes nothing')).toBe(true);
   });
 
+  it('asks for its present name where its earlier one is used', () => {
+    const text = '[Controllers]\nblacklist=host-iface=eth1\n';
+    expect(lines('stacd', text)).toEqual([
+      'F:2:11: [Controllers] blacklist: is an earlier name of an option (allowed: exclude); ' +
+        'it applies all the same',
+    ]);
+  });
+
   it('ignores a host-traddr beside other fields', () => {
     const text = '[Controllers]\nexclude=traddr=192.0.2.1;host-traddr=192.0.2.9\n';
-    expect(parse('stacd', text).config.excludes).toEqual([{ traddr: '192.0.2.1', line: 2 }]);
+    expect(parse('stacd', text).config.excludes).toEqual([
+      { traddr: '192.0.2.1', file: 'F', line: 2 },
+    ]);
   });
 });
 
@@ -287,21 +298,24 @@ describe('matchesExclude', () => {
     [{ transport: 'tcp', traddr: '192.0.2.1', hostIface: 'eth1' }, false],
     [{}, false],
   ] as const)('with %o is %s', (exclude, matches) => {
-    const entry = { ...exclude, line: 1 };
+    const entry = { ...exclude, file: 'F', line: 1 };
     expect(matchesExclude(controller, [entry])).toBe(matches ? entry : undefined);
   });
 
   it('compares host names and Fibre Channel addresses in any case, and link-local ones without zone', () => {
     const all = [
-      { traddr: 'Host.Example', line: 1 },
-      { traddr: 'fe80::1', line: 2 },
+      { traddr: 'Host.Example', file: 'F', line: 1 },
+      { traddr: 'fe80::1', file: 'F', line: 2 },
     ];
     expect(matchesExclude(tid({ traddr: 'host.example' }), all)?.line).toBe(1);
     expect(matchesExclude(tid({ traddr: 'fe80::1%eth0' }), all)?.line).toBe(2);
   });
 
   it('finds the first of several', () => {
-    const all = [{ traddr: '192.0.2.9', line: 1 }, { transport: 'tcp', line: 2 } as const];
+    const all = [
+      { traddr: '192.0.2.9', file: 'F', line: 1 },
+      { transport: 'tcp', file: 'F', line: 2 } as const,
+    ];
     expect(matchesExclude(controller, all)?.line).toBe(2);
     expect(matchesExclude(controller, [])).toBeUndefined();
   });

@@ -16,7 +16,7 @@ import { makeTid, type TidFields } from '../../../src/nvme/transport-id.ts';
 const NQN = 'nqn.2014-08.org.example:one';
 
 function parse(daemon: Daemon, text: string): ParsedServiceConfig {
-  return parseServiceConfig(daemon, 'F', text);
+  return parseServiceConfig(daemon, [{ file: 'F', text }]);
 }
 
 function lines(daemon: Daemon, text: string): string[] {

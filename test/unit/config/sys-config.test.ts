@@ -56,9 +56,9 @@ describe('what is missing', () => {
     const { identity, missing } = parse(undefined, {});
     expect(identity).toBeUndefined();
     expect(missing.map(({ message }) => message)).toEqual([
-      'the host NQN is mandatory, and /etc/nvme/hostnqn cannot be read; ' +
+      'the host NQN is mandatory, and /etc/nvme/hostnqn does not exist; ' +
         'make one with "stasadm hostnqn -f /etc/nvme/hostnqn"',
-      'the host ID is mandatory, and /etc/nvme/hostid cannot be read; ' +
+      'the host ID is mandatory, and /etc/nvme/hostid does not exist; ' +
         'make one with "stasadm hostid -f /etc/nvme/hostid"',
     ]);
   });
@@ -71,7 +71,7 @@ describe('what is missing', () => {
     ['', { '/etc/nvme/hostnqn': 'nqn.a,b' }, 'contains a comma'],
     ['nqn=', {}, `the host NQN in ${SYS_CONF} is empty; make one with "stasadm hostnqn"`],
     ['nqn=plain', {}, `the host NQN in ${SYS_CONF} does not begin with "nqn."`],
-    ['nqn=file:///none', {}, '/none cannot be read; make one with "stasadm hostnqn -f /none"'],
+    ['nqn=file:///none', {}, '/none does not exist; make one with "stasadm hostnqn -f /none"'],
     ['nqn=file://none', {}, 'file://none is not of the form file:///path'],
     ['id=', {}, `the host ID in ${SYS_CONF} is empty`],
     ['id=7', {}, `the host ID in ${SYS_CONF} is not a UUID`],
@@ -89,7 +89,7 @@ describe('what is wrong with the rest', () => {
   it('is said of the line that names a file, and of the file', () => {
     const { problems } = parse('[Host]\nkey=file:///k\n', { ...DEFAULTS, '/k': 'word' });
     expect(problems.map(formatProblem)).toEqual([
-      `${SYS_CONF}:2: [Host] key: is in /k, which is not a DH-HMAC-CHAP secret ` +
+      `${SYS_CONF}:2:5: [Host] key: is in /k, which is not a DH-HMAC-CHAP secret ` +
         '(allowed: DHHC-1:hh:base64:); the host has no key',
     ]);
   });
@@ -107,10 +107,10 @@ describe('what is wrong with the rest', () => {
       'key=nokey',
       'key: is not a DH-HMAC-CHAP secret (allowed: DHHC-1:hh:base64:); the host has no',
     ],
-    ['key=file:///none', 'key: is in /none, which cannot be read'],
+    ['key=file:///none', 'key: is in /none, which does not exist'],
     [
       'symname=file:///none',
-      'symname: is in /none, which cannot be read; the host has no symbolic',
+      'symname: is in /none, which does not exist; the host has no symbolic',
     ],
     [`symname=${'x'.repeat(257)}`, 'symname: is longer than 256 bytes'],
     ['symname=a\u0007b', 'symname: contains a control or invisible character'],

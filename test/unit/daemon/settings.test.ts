@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -57,7 +57,67 @@ test('does not take a configuration file that is too large for an empty one', ()
 test('does not take a sys.conf that cannot be read for one without an identity of its own', () => {
   rmSync(sysConfFile);
   mkdirSync(sysConfFile);
-  expect(() => reader.read(log)).toThrow(`cannot read ${sysConfFile}`);
+  expect(() => reader.read(log)).toThrow(`${sysConfFile} is a directory`);
+});
+
+test('reads the drop-in files beside the file, in the order of their names', () => {
+  writeFileSync(confFile, `${CONTROLLER}[Global]\nkato = 1\n`);
+  mkdirSync(`${confFile}.d`);
+  writeFileSync(`${confFile}.d/20-b.conf`, '[Global]\nkato = 3\n');
+  writeFileSync(`${confFile}.d/10-a.conf`, `[Global]\nkato=2\n${CONTROLLER.replace('2.1', '2.2')}`);
+  const { config } = reader.read(log);
+  expect(config.options.kato).toBe(3);
+  expect(config.controllers.map(({ tid }) => tid.traddr)).toEqual(['192.0.2.1', '192.0.2.2']);
+  expect(log.lines).toEqual([]);
+});
+
+test('says once that a directory is not a drop-in file', () => {
+  mkdirSync(`${confFile}.d/x.conf`, { recursive: true });
+  reader.read(log);
+  reader.read(log);
+  expect(log.lines.map(({ message }) => message)).toEqual([
+    `${confFile}.d/x.conf: is a directory; it is ignored`,
+  ]);
+});
+
+test('does not take a drop-in file that cannot be read for an empty one', () => {
+  mkdirSync(`${confFile}.d`);
+  symlinkSync('none', `${confFile}.d/x.conf`);
+  expect(() => reader.read(log)).toThrow(StartupError);
+  expect(() => reader.read(log)).toThrow(`${confFile}.d/x.conf is a symbolic link to nothing`);
+});
+
+test.each([
+  ['configuration', () => confFile],
+  ['sys.conf', () => sysConfFile],
+])('does not take a %s that was there before for an empty one', (_, name) => {
+  writeFileSync(confFile, CONTROLLER);
+  const text = readFileSync(name(), 'utf8');
+  reader.read(log);
+  rmSync(name());
+  expect(() => reader.read(log)).toThrow(`${name()} is gone`);
+  expect(() => reader.peek()).toThrow(StartupError);
+  expect(() => reader.read(log)).toThrow(`${name()} is gone`);
+  writeFileSync(name(), text);
+  expect(reader.read(log).config.controllers).toHaveLength(1);
+});
+
+test('lets a drop-in file go, which is how its settings are taken back', () => {
+  mkdirSync(`${confFile}.d`);
+  writeFileSync(`${confFile}.d/x.conf`, CONTROLLER);
+  expect(reader.read(log).config.controllers).toHaveLength(1);
+  rmSync(`${confFile}.d`, { recursive: true });
+  expect(reader.read(log).config.controllers).toHaveLength(0);
+});
+
+test('names the file of a value that cannot be read, and why', () => {
+  symlinkSync('none', `${folder}/key`);
+  writeFileSync(sysConfFile, `${IDENTITY}key = file://${folder}/key\n`);
+  reader.read(log);
+  expect(log.lines.map(({ message }) => message)).toEqual([
+    `${sysConfFile}:4:7: [Host] key: is in ${folder}/key, which is a symbolic link to nothing ` +
+      '(allowed: DHHC-1:hh:base64:); the host has no key',
+  ]);
 });
 
 test('refuses a host without an identity', () => {

@@ -13,7 +13,7 @@ import { MemoryLog } from '../../fakes/log.ts';
 export const HOST = 'nqn.2014-08.org.nvmexpress:uuid:host';
 
 export function stacdConfig(text: string): ServiceConfig {
-  return parseServiceConfig('stacd', 'stacd.conf', text).config;
+  return parseServiceConfig('stacd', [{ file: 'stacd.conf', text }]).config;
 }
 
 /** The host's DH-HMAC-CHAP secret: nobody is to see it. */

@@ -123,7 +123,7 @@ test('removes exactly on positive evidence, whatever the sources say in whatever
       /** Per controller, the sources that asked and have not taken it back. */
       const asking = new Map<TransportId, Set<SourceId>>(IOCS.map((tid) => [tid, new Set()]));
       for (const now of moments) {
-        const excludes = now.excluded.map(({ traddr }) => ({ traddr, line: 1 }));
+        const excludes = now.excluded.map(({ traddr }) => ({ traddr, file: 'F', line: 1 }));
         const actions = planIoControllers({
           config: { ...base, excludes },
           hostNqn: HOST,

@@ -133,7 +133,7 @@ describe('what is wanted', () => {
   });
 
   test.each([
-    ['excluded', { excludes: [{ traddr: '10.1.0.1', line: 3 }] satisfies Exclude[] }],
+    ['excluded', { excludes: [{ traddr: '10.1.0.1', file: 'F', line: 3 }] satisfies Exclude[] }],
     ['of a family that is disabled', { ipFamilies: new Set(['ipv6'] as const) }],
   ])('does not contain what is %s, and drops it at once', (_, fields) => {
     const discovery = known(state({ controllers: [dc('10.0.0.1', entry('10.1.0.1'))] }));

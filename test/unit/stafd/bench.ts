@@ -99,7 +99,7 @@ export class StafdBench {
   }
 
   #settings(text: string): ServiceSettings {
-    const { config } = parseServiceConfig('stafd', 'stafd.conf', text);
+    const { config } = parseServiceConfig('stafd', [{ file: 'stafd.conf', text }]);
     return { config, host: { hostnqn: HOST, hostid: 'id', key: new Secret(HOST_KEY) } };
   }
 }

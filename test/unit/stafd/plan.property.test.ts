@@ -74,7 +74,7 @@ function pass(now: Moment, before: ReadonlyMap<string, DcSnapshot>): Map<string,
     snapshot({
       config: config({
         zeroconfPersistence: 0,
-        excludes: now.excluded.map((traddr) => ({ traddr, line: 1 })),
+        excludes: now.excluded.map((traddr) => ({ traddr, file: 'F', line: 1 })),
       }),
       configured,
       mdns: now.mdns === undefined ? unknown('away') : known(now.mdns.map((it) => dcTid(it))),

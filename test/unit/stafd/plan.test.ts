@@ -59,7 +59,7 @@ describe('what is wanted', () => {
   });
 
   test('does not contain what is excluded, and what only that refers to', () => {
-    const excludes = [{ traddr: A, line: 4 }];
+    const excludes = [{ traddr: A, file: 'F', line: 4 }];
     const controllers = [
       existing(A, [`configured:${A}`], { log: readLog(B) }),
       existing(B, [from(A)]),
@@ -171,7 +171,7 @@ describe('a DC that mDNS no longer reports', () => {
 
   test('goes at once when it is excluded, connected or not', () => {
     const controllers = [existing(A, [MDNS_SOURCE])];
-    const excludes = [{ transport: 'tcp' as const, line: 1 }];
+    const excludes = [{ transport: 'tcp' as const, file: 'F', line: 1 }];
     const settings = config({ excludes, zeroconfPersistence: -1 });
     expect(fates({ config: settings, mdns: known([dcTid(A)]), controllers })).toEqual({
       [A]: 'remove',

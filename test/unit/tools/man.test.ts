@@ -66,7 +66,7 @@ describe.each(['stafd', 'stacd', 'sys'] as const)('the page of %s.conf', (file) 
     const problems = examples.flatMap((example) =>
       file === 'sys'
         ? parseSysConfig('x', example, (path) => (path.endsWith('key') ? undefined : 'x')).problems
-        : parseServiceConfig(file, 'x', example).problems,
+        : parseServiceConfig(file, [{ file: 'x', text: example }]).problems,
     );
     // The one file that is not there.
     const others = problems.filter(({ message }) => !message.includes('/etc/nvme/hostkey'));
