@@ -18,7 +18,7 @@ import {
   type TransportId,
 } from '../nvme/transport-id.ts';
 import { readConnectOption } from './connect-option.ts';
-import { checkDhchapSecret } from './dhchap-secret.ts';
+import { checkDhchapSecret, checkNoSecret } from './dhchap-secret.ts';
 import {
   fieldsOf,
   findField,
@@ -127,6 +127,8 @@ function checkField(
   transport: Transport | undefined,
   text: string,
 ): string | undefined {
+  const secret = kind.kind === 'dhchap-secret' ? undefined : checkNoSecret(text);
+  if (secret !== undefined) return secret;
   switch (kind.kind) {
     case 'choice':
       return kind.words.includes(text) ? undefined : 'is not one of the words';

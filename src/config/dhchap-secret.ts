@@ -14,4 +14,12 @@ export function checkDhchapSecret(text: string): string | undefined {
   return undefined;
 }
 
+/**
+ * Why a text that is shown and sent to others, such as an NQN, is not to be used: it holds a secret,
+ * as where the `;` between two fields is missing. Undefined if it holds none.
+ */
+export function checkNoSecret(text: string): string | undefined {
+  return /DHHC-[0-9]/i.test(text) ? 'has a DH-HMAC-CHAP secret in it' : undefined;
+}
+
 export const DHCHAP_SECRET_FORM = 'DHHC-1:hh:base64:';

@@ -13,8 +13,10 @@ function lastLine(entry: IniEntry): number {
   return entry.continuations.at(-1)?.line ?? entry.line;
 }
 
-function leadingSpace(line: string): string {
-  const content = line.replace(/^\uFEFF/, '');
+/** The indentation of the line at an index. A byte order mark is one only at the very beginning. */
+function indentOf(lines: readonly string[], index: number): string {
+  const line = lines[index] ?? '';
+  const content = index === 0 ? line.replace(/^\uFEFF/, '') : line;
   return content.slice(0, content.length - content.trimStart().length);
 }
 
@@ -58,9 +60,9 @@ function indentAt(lines: readonly string[], entries: readonly IniEntry[], place:
   let above = place;
   while (above > 0 && isBlankOrComment(lines[above - 1] ?? '')) above -= 1;
   const open = entries.find((entry) => entry.line <= above && lastLine(entry) >= above);
-  if (open !== undefined) return leadingSpace(lines[open.line - 1] ?? '');
-  const next = lines.slice(place).find((line) => !isBlankOrComment(line));
-  return next === undefined ? '' : leadingSpace(next);
+  if (open !== undefined) return indentOf(lines, open.line - 1);
+  const next = lines.findIndex((line, index) => index >= place && !isBlankOrComment(line));
+  return next === -1 ? '' : indentOf(lines, next);
 }
 
 /**

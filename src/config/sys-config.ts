@@ -2,7 +2,7 @@
 import { checkHostId } from '../nvme/host-id.ts';
 import { checkNqn } from '../nvme/nqn.ts';
 import { Secret } from '../nvme/secret.ts';
-import { checkDhchapSecret, DHCHAP_SECRET_FORM } from './dhchap-secret.ts';
+import { checkDhchapSecret, checkNoSecret, DHCHAP_SECRET_FORM } from './dhchap-secret.ts';
 import { EntryReader } from './entry-reader.ts';
 import { splitLines } from './ini-text.ts';
 import { findOption, HOST } from './option-table.ts';
@@ -55,7 +55,8 @@ function checkSymname(text: string): string | undefined {
     return `is longer than ${MAX_SYMNAME_BYTES} bytes`;
   }
   if (/[\p{C}\p{Zl}\p{Zp}]/u.test(text)) return 'contains a control or invisible character';
-  return text.includes('\uFFFD') ? 'contains bytes that are not UTF-8' : undefined;
+  if (text.includes('\uFFFD')) return 'contains bytes that are not UTF-8';
+  return checkNoSecret(text);
 }
 
 /** The first word of the first line. */
@@ -134,7 +135,11 @@ function valueProblem(
 }
 
 const MANDATORY = {
-  nqn: { title: 'host NQN', command: 'hostnqn', check: checkNqn },
+  nqn: {
+    title: 'host NQN',
+    command: 'hostnqn',
+    check: (text: string) => checkNoSecret(text) ?? checkNqn(text),
+  },
   id: { title: 'host ID', command: 'hostid', check: checkHostId },
 } as const;
 

@@ -63,10 +63,12 @@ describe('setIniValue', () => {
       fc.constantFrom(
         '[Host]',
         '  [Host]',
+        '\uFEFF[Host]',
         '[Other]',
         'nqn=old',
         '  nqn = old',
         ' id=1',
+        '\uFEFFid=3',
         'id=2',
         '    more',
         '  word',

@@ -285,6 +285,21 @@ describe('any file at all', () => {
     }
   });
 
+  it('makes no NQN or address of a secret before which the ; is missing', () => {
+    const secret = `dhchap-secret=DHHC-1:00:${'YWJj'.repeat(12)}:`;
+    const { config, problems } = parse(
+      'stacd',
+      `[Controllers]\ncontroller=transport=tcp;traddr=192.0.2.1;nqn=${NQN}${secret}\n` +
+        `exclude=transport=loop;traddr=a${secret}\n`,
+    );
+    expect(config.controllers).toEqual([]);
+    expect(config.excludes).toEqual([]);
+    expect(problems.map(({ message }) => message)).toEqual([
+      'has a DH-HMAC-CHAP secret in it',
+      'has a DH-HMAC-CHAP secret in it',
+    ]);
+  });
+
   it('may have more mistakes than a call takes arguments', () => {
     expect(parse('stafd', '[x]\n'.repeat(200_000)).problems).toHaveLength(200_000);
   });

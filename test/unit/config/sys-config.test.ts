@@ -70,6 +70,7 @@ describe('what is missing', () => {
     ['', { '/etc/nvme/hostnqn': `nqn.${'x'.repeat(220)}` }, 'is longer than 223 bytes'],
     ['', { '/etc/nvme/hostnqn': 'nqn.a,b' }, 'contains a comma'],
     ['nqn=', {}, `the host NQN in ${SYS_CONF} is empty; make one with "stasadm hostnqn"`],
+    [`nqn=nqn.a${KEY}`, {}, 'has a DH-HMAC-CHAP secret in it'],
     ['nqn=plain', {}, `the host NQN in ${SYS_CONF} does not begin with "nqn."`],
     ['nqn=file:///none', {}, '/none does not exist; make one with "stasadm hostnqn -f /none"'],
     ['nqn=file://none', {}, 'file://none is not of the form file:///path'],
