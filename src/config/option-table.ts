@@ -10,8 +10,8 @@ export type ConfigFile = Daemon | 'sys';
 
 /** What values an option takes. */
 export type OptionKind =
-  /** `true` or `false`, in any case. */
-  | { readonly kind: 'boolean' }
+  /** `true` or `false`, or another of these words, in any case. */
+  | { readonly kind: 'boolean'; readonly also?: readonly string[] }
   /** `enabled` or `disabled`, in any case. */
   | { readonly kind: 'switch' }
   | {
@@ -26,8 +26,8 @@ export type OptionKind =
   | { readonly kind: 'choice'; readonly words: readonly string[] }
   /** One or more of the words, joined by `+`. `lenient`: unknown words are left out. */
   | { readonly kind: 'words'; readonly words: readonly string[]; readonly lenient?: boolean }
-  /** {@link parseTimeSpan}, `0`, or `-1` for ever. */
-  | { readonly kind: 'time-span' }
+  /** {@link parseTimeSpan}, of `least` seconds or more; without a least also `0`, or `-1` for ever. */
+  | { readonly kind: 'time-span'; readonly least?: number }
   /** Fields joined by `;`. Collects: every line is one more. */
   | { readonly kind: 'controller' }
   | { readonly kind: 'exclude' }
@@ -247,10 +247,20 @@ export const OPTIONS: readonly OptionDescription[] = [
     section: DC_MANAGEMENT,
     key: 'persistent-connections',
     files: ['stafd'],
-    value: { kind: 'boolean' },
+    value: { kind: 'boolean', also: ['auto'] },
     defaults: { stafd: 'true' },
     description:
-      'Keep the connections to discovery controllers when stafd stops. false: disconnect them.',
+      'Keep connections to discovery controllers when stafd stops. false: disconnect them. auto: ' +
+      'keep them, but connect those that say that they keep none (EPCSD) only to read their log.',
+  },
+  {
+    section: DC_MANAGEMENT,
+    key: 'poll-interval',
+    files: ['stafd'],
+    value: { kind: 'time-span', least: 1 },
+    defaults: { stafd: '15 minutes' },
+    description:
+      'With persistent-connections=auto: the time from one reading of such a log to the next.',
   },
   {
     section: DC_MANAGEMENT,

@@ -26,6 +26,17 @@ export function readBoolean(text: string): ReadValue<boolean> {
   return refuse('is neither true nor false', allowedText({ kind: 'boolean' }));
 }
 
+/** True, false, or one of the other words of the option, in lower case. */
+export function readBooleanOr<const Word extends string>(
+  also: readonly Word[],
+  text: string,
+): ReadValue<boolean | Word> {
+  const other = also.find((word) => word === text.toLowerCase());
+  if (other !== undefined) return { ok: true, value: other };
+  const read = readBoolean(text);
+  return read.ok ? read : refuse('is none of the words', allowedText({ kind: 'boolean', also }));
+}
+
 export function readSwitch(text: string): ReadValue<boolean> {
   const word = text.toLowerCase();
   if (word === 'enabled' || word === 'disabled') return { ok: true, value: word === 'enabled' };
@@ -70,12 +81,12 @@ export function readWords(kind: KindOf<'words'>, text: string): ReadValue<readon
   };
 }
 
-/** Seconds; every negative span is -1, for ever. */
-export function readTimeSpan(text: string): ReadValue<number> {
+/** Seconds; every negative span is -1, for ever, where the option has no least. */
+export function readTimeSpan(text: string, least?: number): ReadValue<number> {
+  const kind = { kind: 'time-span', ...(least === undefined ? {} : { least }) } as const;
   const seconds = parseTimeSpan(text);
-  if (seconds === undefined) {
-    return refuse('is not a time span', allowedText({ kind: 'time-span' }));
-  }
+  if (seconds === undefined) return refuse('is not a time span', allowedText(kind));
+  if (least !== undefined && seconds < least) return refuse('is too short', allowedText(kind));
   return { ok: true, value: seconds < 0 ? -1 : seconds };
 }
 
@@ -83,7 +94,7 @@ export function readTimeSpan(text: string): ReadValue<number> {
 export function allowedText(kind: OptionKind | FieldKind): string {
   switch (kind.kind) {
     case 'boolean':
-      return 'true, false';
+      return ['true', 'false', ...(kind.also ?? [])].join(', ');
     case 'switch':
       return 'enabled, disabled';
     case 'integer':
@@ -92,8 +103,11 @@ export function allowedText(kind: OptionKind | FieldKind): string {
       return kind.words.join(', ');
     case 'words':
       return `${kind.words.join(', ')}, joined by +`;
-    case 'time-span':
-      return 'seconds, a span such as 72hours or "3 days 5 hours", 0, or -1 for ever';
+    case 'time-span': {
+      const spans = 'seconds, a span such as 72hours or "3 days 5 hours"';
+      if (kind.least === undefined) return `${spans}, 0, or -1 for ever`;
+      return `${spans}, at least ${kind.least} s`;
+    }
     case 'controller':
     case 'exclude':
       return 'fields of the form name=value, joined by ;';

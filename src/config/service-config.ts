@@ -26,6 +26,7 @@ import {
 } from './option-table.ts';
 import {
   readBoolean,
+  readBooleanOr,
   readChoice,
   readInteger,
   readSwitch,
@@ -38,6 +39,9 @@ import { placeText, type Place, type Problem } from './problem.ts';
 export type DisconnectScope =
   'only-stas-connections' | 'all-connections-matching-disconnect-trtypes' | 'no-disconnect';
 
+/** `auto`: a DC whose own log entry says that it keeps no persistent connections is polled. */
+export type PersistentConnections = boolean | 'auto';
+
 /** A daemon's configuration. Options of the other daemon hold their defaults. Frozen. */
 export interface ServiceConfig {
   readonly daemon: Daemon;
@@ -49,7 +53,9 @@ export interface ServiceConfig {
   readonly reachabilityCheck: ProbeMode;
   readonly pleo: boolean;
   readonly zeroconf: boolean;
-  readonly persistentConnections: boolean;
+  readonly persistentConnections: PersistentConnections;
+  /** Seconds, perhaps with a fraction; more than 0. */
+  readonly pollInterval: number;
   /** Seconds, perhaps with a fraction; 0 not at all, -1 for ever. */
   readonly zeroconfPersistence: number;
   readonly disconnectScope: DisconnectScope;
@@ -66,6 +72,7 @@ export interface ParsedServiceConfig {
 }
 
 const DEFAULT_ZEROCONF_PERSISTENCE = 72 * 60 * 60;
+const DEFAULT_POLL_INTERVAL = 15 * 60;
 const DEFAULT_CTRL_LOSS_TMO = 600;
 /** stafd's; stacd leaves it to the kernel. */
 const DEFAULT_DISCOVERY_KATO = 30;
@@ -107,6 +114,7 @@ export function defaultServiceConfig(daemon: Daemon): ServiceConfig {
     pleo: true,
     zeroconf: true,
     persistentConnections: true,
+    pollInterval: DEFAULT_POLL_INTERVAL,
     zeroconfPersistence: DEFAULT_ZEROCONF_PERSISTENCE,
     disconnectScope: 'only-stas-connections',
     disconnectTrtypes: new Set<Transport>(['tcp']),
@@ -132,11 +140,14 @@ function readGlobalOptions(reader: EntryReader, daemon: Daemon): ConnectOptions 
 function readPersistentConnections(
   reader: EntryReader,
   files: readonly string[],
-): boolean | undefined {
-  const now = reader.byFile(DC_MANAGEMENT, 'persistent-connections', readBoolean);
+): PersistentConnections | undefined {
+  const now = reader.byFile(DC_MANAGEMENT, 'persistent-connections', (text) =>
+    readBooleanOr(['auto'], text),
+  );
   const legacy = reader.byFile(GLOBAL, 'persistent-connections', readBoolean);
   const file = files.findLast((each) => now.has(each) || legacy.has(each));
-  return file === undefined ? undefined : now.get(file) === true || legacy.get(file) === true;
+  if (file === undefined) return undefined;
+  return legacy.get(file) === true ? true : (now.get(file) ?? false);
 }
 
 /** The first of equal controllers counts; a later one has nothing to add but confusion. */
@@ -194,6 +205,7 @@ export function parseServiceConfig(
     'disconnect-scope',
     choice(IOC_MANAGEMENT, 'disconnect-scope'),
   );
+  const { least } = kindOf(DC_MANAGEMENT, 'poll-interval', 'time-span');
   const controllers = reader.collect(CONTROLLERS, ['controller'], (value, place, report) =>
     readController(daemon, value, place, report),
   );
@@ -213,9 +225,13 @@ export function parseServiceConfig(
         reader,
         sources.map(({ file }) => file),
       ) ?? fallback.persistentConnections,
+    pollInterval:
+      reader.last(DC_MANAGEMENT, 'poll-interval', (text) => readTimeSpan(text, least)) ??
+      fallback.pollInterval,
     zeroconfPersistence:
-      reader.last(DC_MANAGEMENT, 'zeroconf-connections-persistence', readTimeSpan) ??
-      fallback.zeroconfPersistence,
+      reader.last(DC_MANAGEMENT, 'zeroconf-connections-persistence', (text) =>
+        readTimeSpan(text),
+      ) ?? fallback.zeroconfPersistence,
     disconnectScope: (disconnectScope as DisconnectScope | undefined) ?? fallback.disconnectScope,
     disconnectTrtypes:
       disconnectTrtypes === undefined

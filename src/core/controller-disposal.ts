@@ -14,6 +14,7 @@ export function remove(model: ControllerModel, keepConnection: boolean): Step {
   switch (phase.kind) {
     case 'idle':
     case 'waiting-retry':
+    case 'resting':
     case 'held':
       return gone(model, withdraw);
     case 'probing':
@@ -36,6 +37,14 @@ export function remove(model: ControllerModel, keepConnection: boolean): Step {
         });
       }
       return keepConnection ? gone(model) : disconnect(model, phase.kernel);
+    case 'parting':
+      return stay({
+        ...model,
+        phase: {
+          kind: 'disposing',
+          step: { kind: 'disconnecting', kernel: phase.kernel, keepConnection },
+        },
+      });
     case 'disposing':
     case 'gone':
       return stay(model);
@@ -44,7 +53,13 @@ export function remove(model: ControllerModel, keepConnection: boolean): Step {
 
 export function disconnect(model: ControllerModel, kernel: KernelController): Step {
   return {
-    model: { ...model, phase: { kind: 'disposing', step: { kind: 'disconnecting', kernel } } },
+    model: {
+      ...model,
+      phase: {
+        kind: 'disposing',
+        step: { kind: 'disconnecting', kernel, keepConnection: false },
+      },
+    },
     effects: [
       { kind: 'report', report: { kind: 'disconnecting', device: kernel.device } },
       { kind: 'disconnect', kernel },
@@ -59,13 +74,13 @@ export function disconnectFailed(
 ): Step {
   const { phase } = model;
   if (phase.kind !== 'disposing' || phase.step.kind !== 'disconnecting') return stay(model);
-  const { kernel } = phase.step;
+  const { keepConnection, kernel } = phase.step;
   const report: Effect = {
     kind: 'report',
     report: { kind: 'disconnect-failed', error, device: kernel.device },
   };
   // The name belongs to another connection now: ours is gone.
-  if (error.code === 'DEVICE_CHANGED') return gone(model, [report]);
+  if (keepConnection || error.code === 'DEVICE_CHANGED') return gone(model, [report]);
   return {
     model: {
       ...model,

@@ -3,7 +3,7 @@
  *
  * Invariants, which the property tests check after every step:
  * - At most one kernel operation is in flight: a connect while `connecting` (or `disposing` and
- *   awaiting it), a disconnect while `disposing`, a discovery command while `work` is `running`.
+ *   awaiting it), a disconnect while `disposing` or `parting`, a discovery command while `work` is `running`.
  * - A connect cannot be cancelled. Removal while it is in flight is `disposing`, and the connection
  *   that comes of it is disconnected (unless it is to be kept) before the controller is `gone`.
  * - An event during an operation is remembered and acted on after it; none is lost.
@@ -21,7 +21,17 @@ import {
   type Step,
   type StepContext,
 } from './controller-model.ts';
-import { ECHO_MS, event, firstOp, opDone, opFailed, request, run } from './discovery-steps.ts';
+import { parted, pollAgain } from './controller-polling.ts';
+import {
+  ECHO_MS,
+  event,
+  firstOp,
+  opDone,
+  opFailed,
+  partingFailed,
+  request,
+  run,
+} from './discovery-steps.ts';
 import { retryDelayMs } from './retry-policy.ts';
 
 /** An unreachable address is given to the kernel all the same, first after this long … */
@@ -33,15 +43,16 @@ export function step(model: ControllerModel, input: Input, context: StepContext)
   const { phase } = model;
   switch (input.kind) {
     case 'start':
-      return phase.kind === 'idle' ? probe(model) : stay(model);
+      if (phase.kind === 'idle') return begin(model, context);
+      return phase.kind === 'resting' ? timer(model, context) : stay(model);
     case 'kick':
-      return kick(model);
+      return kick(model, context);
     case 'timer':
       return timer(model, context);
     case 'probed':
       return phase.kind === 'probing' ? probed(model, input.error, context) : stay(model);
     case 'found':
-      return phase.kind === 'probing' || phase.kind === 'idle'
+      return phase.kind === 'probing' || phase.kind === 'idle' || phase.kind === 'resting'
         ? found(model, input.kernel, context)
         : stay(model);
     case 'turn':
@@ -52,20 +63,22 @@ export function step(model: ControllerModel, input: Input, context: StepContext)
       if (phase.kind === 'connecting') return failed(model, input.error, context);
       return disposalStep(model) === 'awaiting-connect' ? gone(model) : stay(model);
     case 'observed':
-      return observed(model, input.kernel);
+      return observed(model, input.kernel, context);
     case 'event':
       return event(model, input.event, context);
     case 'refresh':
       return refresh(model, context);
     case 'done':
-      return opDone(model, input.op, input.pleo, context);
+      return opDone(model, input, context);
     case 'failed':
       return opFailed(model, input.op, input.error, context);
     case 'remove':
       return remove(model, input.keepConnection);
     case 'disconnected':
+      if (phase.kind === 'parting') return parted(model, context);
       return disposalStep(model) === 'disconnecting' ? gone(model) : stay(model);
     case 'disconnect-failed':
+      if (phase.kind === 'parting') return partingFailed(model, input.error, context);
       return disconnectFailed(model, input.error, context);
   }
 }
@@ -77,6 +90,7 @@ function disposalStep(model: ControllerModel): string | undefined {
 /** From step 1, and nothing that an earlier setting let it find out counts any more. */
 function refresh(model: ControllerModel, context: StepContext): Step {
   const { phase } = model;
+  if (phase.kind === 'parting') return pollAgain(model);
   if (phase.kind !== 'connected') return stay(model);
   const first = firstOp(phase.kernel, context.policy);
   return request({ ...model, pleo: false }, phase.kernel, phase.work, first);
@@ -86,14 +100,22 @@ function probe(model: ControllerModel): Step {
   return { model: { ...model, phase: { kind: 'probing' } }, effects: [{ kind: 'probe' }] };
 }
 
-function kick(model: ControllerModel): Step {
+/** Looks for the connection of one that never had any. */
+function begin(model: ControllerModel, context: StepContext): Step {
+  return probe({ ...model, outOfReachSince: context.now });
+}
+
+function kick(model: ControllerModel, context: StepContext): Step {
   switch (model.phase.kind) {
     case 'waiting-retry':
+    case 'resting':
       return probe(model);
+    case 'parting':
+      return pollAgain(model);
     case 'held':
       return probe({ ...model, attempts: 0, failingSince: undefined });
     case 'idle':
-      return probe(model);
+      return begin(model, context);
     case 'probing':
     case 'queued':
     case 'connecting':
@@ -108,7 +130,7 @@ function timer(model: ControllerModel, context: StepContext): Step {
   const { phase } = model;
   const due = deadline(model);
   if (due === undefined || due > context.now) return stay(model);
-  if (phase.kind === 'waiting-retry') return probe(model);
+  if (phase.kind === 'waiting-retry' || phase.kind === 'resting') return probe(model);
   if (phase.kind === 'connected' && phase.work.kind === 'waiting') {
     return run(model, phase.kernel, phase.work.op);
   }
@@ -146,7 +168,8 @@ function failed(model: ControllerModel, error: Failure, context: StepContext): S
   const { now, policy } = context;
   const attempts = model.attempts + 1;
   const failingSince = model.failingSince ?? now;
-  const tried = { ...model, attempts, lastError: error, failingSince };
+  const outOfReachSince = model.outOfReachSince ?? now;
+  const tried = { ...model, attempts, lastError: error, failingSince, outOfReachSince };
   if (policy.maxAttempts > 0 && attempts >= policy.maxAttempts) {
     const effects: Effect[] = [{ kind: 'report', report: { kind: 'held', attempts } }];
     if (model.doubtful) effects.push({ kind: 'dequeue' });
@@ -215,6 +238,7 @@ function hold(
     attempts: 0,
     lastError: undefined,
     failingSince: undefined,
+    outOfReachSince: undefined,
     lastDoubtful: undefined,
     opFailures: 0,
     pleo: false,
@@ -230,7 +254,11 @@ function hold(
   return { model: running.model, effects: [report, ...running.effects] };
 }
 
-function observed(model: ControllerModel, kernel: KernelController | undefined): Step {
+function observed(
+  model: ControllerModel,
+  kernel: KernelController | undefined,
+  context: StepContext,
+): Step {
   const { phase } = model;
   if (phase.kind === 'disposing') {
     // A device that is gone needs no disconnect; one in flight answers by itself.
@@ -238,7 +266,13 @@ function observed(model: ControllerModel, kernel: KernelController | undefined):
   }
   if (phase.kind !== 'connected') return stay(model);
   if (kernel !== undefined) return stay({ ...model, phase: { ...phase, kernel } });
-  const lost: ControllerModel = { ...model, attempts: 0, opFailures: 0, echoUntil: undefined };
+  const lost: ControllerModel = {
+    ...model,
+    attempts: 0,
+    opFailures: 0,
+    echoUntil: undefined,
+    outOfReachSince: context.now,
+  };
   const again = probe(lost);
   const report: Effect = { kind: 'report', report: { kind: 'lost', device: phase.kernel.device } };
   return { model: again.model, effects: [report, ...again.effects] };

@@ -36,6 +36,13 @@ export type Phase =
   | { readonly kind: 'connecting' }
   | { readonly kind: 'connected'; readonly kernel: KernelController; readonly work: DiscoveryWork }
   | { readonly kind: 'waiting-retry'; readonly until: number }
+  /**
+   * The log of a DC that keeps no persistent connections was read, and its connection is being
+   * ended until the next poll. `again`: something asked for it meanwhile, so that is at once.
+   */
+  | { readonly kind: 'parting'; readonly kernel: KernelController; readonly again: boolean }
+  /** Not connected between two polls, which are `everyMs` apart. */
+  | { readonly kind: 'resting'; readonly everyMs: number; readonly until: number }
   /** Tried as often as allowed while its entry says "not connected to CDC". */
   | { readonly kind: 'held'; readonly why: 'ncc' }
   | { readonly kind: 'disposing'; readonly step: DisposalStep }
@@ -48,7 +55,12 @@ export type DisposalStep =
       readonly kernel: KernelController;
       readonly keepConnection: boolean;
     }
-  | { readonly kind: 'disconnecting'; readonly kernel: KernelController }
+  | {
+      readonly kind: 'disconnecting';
+      readonly kernel: KernelController;
+      /** It was parting when it was removed: should the disconnect fail, it is left at that. */
+      readonly keepConnection: boolean;
+    }
   | { readonly kind: 'waiting'; readonly kernel: KernelController; readonly until: number };
 
 export interface ControllerModel {
@@ -59,6 +71,11 @@ export interface ControllerModel {
   readonly lastError: Failure | undefined;
   /** Time of the first failure since it was last connected. */
   readonly failingSince: number | undefined;
+  /**
+   * Since when it is out of reach: its connection was lost, or it was looked for in vain. Undefined
+   * while it is connected, and from then on through the polls that succeed.
+   */
+  readonly outOfReachSince: number | undefined;
   /** An entry of last resort stands in the connect queue, beside the probing. */
   readonly doubtful: boolean;
   /** When the kernel was last given an address that the probe could not reach. */
@@ -90,7 +107,14 @@ export type Input =
   | { readonly kind: 'event'; readonly event: 'connected' | 'rediscover' | 'log-changed' }
   /** Begin again with step 1 (reload). */
   | { readonly kind: 'refresh' }
-  | { readonly kind: 'done'; readonly op: DiscoveryOp; readonly pleo?: boolean }
+  | {
+      readonly kind: 'done';
+      readonly op: DiscoveryOp;
+      /** Of `read-support`: whether the DC supports port-local entries. */
+      readonly pleo?: boolean;
+      /** Of `read-log`: false if the DC says that it keeps no persistent connections. */
+      readonly persistent?: boolean;
+    }
   | { readonly kind: 'failed'; readonly op: DiscoveryOp; readonly error: Failure }
   | { readonly kind: 'remove'; readonly keepConnection: boolean }
   | { readonly kind: 'disconnected' }
@@ -131,6 +155,7 @@ export type Report =
     }
   | { readonly kind: 'held'; readonly attempts: number }
   | { readonly kind: 'lost'; readonly device: string }
+  | { readonly kind: 'parting'; readonly device: string; readonly everyMs: number }
   | {
       readonly kind: 'op-failed';
       readonly op: DiscoveryOp;
@@ -148,6 +173,11 @@ export interface Policy {
   readonly pleo: boolean;
   /** Stop after this many attempts; 0 never stops. */
   readonly maxAttempts: number;
+  /**
+   * How long a DC that keeps no persistent connections rests between two polls; undefined holds
+   * every connection.
+   */
+  readonly pollMs: number | undefined;
 }
 
 export interface StepContext {
@@ -163,10 +193,15 @@ export interface Step {
   readonly effects: readonly Effect[];
 }
 
-export function newController(kind: 'discovery' | 'io'): ControllerModel {
+/** `phase`: of one that rested between two polls when it was last known, `resting`. */
+export function newController(
+  kind: 'discovery' | 'io',
+  phase: Extract<Phase, { readonly kind: 'idle' | 'resting' }> = { kind: 'idle' },
+): ControllerModel {
   return {
     kind,
-    phase: { kind: 'idle' },
+    phase,
+    outOfReachSince: undefined,
     attempts: 0,
     lastError: undefined,
     failingSince: undefined,
@@ -183,6 +218,7 @@ export function deadline(model: ControllerModel): number | undefined {
   const { phase } = model;
   switch (phase.kind) {
     case 'waiting-retry':
+    case 'resting':
       return phase.until;
     case 'connected':
       return phase.work.kind === 'waiting' ? phase.work.until : undefined;
@@ -193,6 +229,7 @@ export function deadline(model: ControllerModel): number | undefined {
     case 'queued':
     case 'connecting':
     case 'held':
+    case 'parting':
     case 'gone':
       return undefined;
   }

@@ -4,12 +4,14 @@
  */
 import type { KernelController } from '../nvme/kernel-controller.ts';
 import { disconnect, gone, stay } from './controller-disposal.ts';
+import { part, parted, pollAgain } from './controller-polling.ts';
 import type {
   ControllerModel,
   DiscoveryOp,
   DiscoveryWork,
   Effect,
   Failure,
+  Input,
   Policy,
   Step,
   StepContext,
@@ -74,12 +76,32 @@ export function request(
   }
 }
 
+/** A connection that could not be ended until the next poll is kept like any other. */
+export function partingFailed(model: ControllerModel, error: Failure, context: StepContext): Step {
+  const { phase } = model;
+  if (phase.kind !== 'parting') return stay(model);
+  const { again, kernel } = phase;
+  const next =
+    error.code === 'DEVICE_CHANGED'
+      ? parted(model, context)
+      : again
+        ? run(model, kernel, firstOp(kernel, context.policy))
+        : stay({ ...model, phase: { kind: 'connected', kernel, work: { kind: 'steady' } } });
+  const report: Effect = {
+    kind: 'report',
+    report: { kind: 'disconnect-failed', error, device: kernel.device },
+  };
+  return { model: next.model, effects: [report, ...next.effects] };
+}
+
 export function event(
   model: ControllerModel,
   name: 'connected' | 'rediscover' | 'log-changed',
   context: StepContext,
 ): Step {
   const { phase } = model;
+  // Its connection that is being ended says no more by being there; a change of its log does.
+  if (phase.kind === 'parting' && name !== 'connected') return pollAgain(model);
   if (phase.kind !== 'connected' || model.kind !== 'discovery') return stay(model);
   switch (name) {
     case 'log-changed':
@@ -104,8 +126,7 @@ export function event(
 
 export function opDone(
   model: ControllerModel,
-  op: DiscoveryOp,
-  pleo: boolean | undefined,
+  { op, persistent, pleo }: Extract<Input, { readonly kind: 'done' }>,
   context: StepContext,
 ): Step {
   const { phase } = model;
@@ -115,12 +136,12 @@ export function opDone(
   if (phase.kind !== 'connected' || phase.work.kind !== 'running' || phase.work.op !== op) {
     return stay(model);
   }
-  return proceed(
-    { ...model, opFailures: 0, pleo: pleo ?? model.pleo },
-    phase.kernel,
-    phase.work,
-    context,
-  );
+  const done = { ...model, opFailures: 0, pleo: pleo ?? model.pleo };
+  const { pollMs } = context.policy;
+  if (persistent === false && pollMs !== undefined && phase.work.again === undefined) {
+    return part(done, phase.kernel, pollMs);
+  }
+  return proceed(done, phase.kernel, phase.work, context);
 }
 
 /** Goes on to the next step, or to an earlier one that was asked for meanwhile. */

@@ -78,6 +78,8 @@ export function stateOf(controller: Dictionary): { readonly text: string; readon
     return { text, tone: 'waiting' };
   }
   if (controller['connect operation'] !== undefined) return { text: 'connecting', tone: 'waiting' };
+  const poll = remaining(field(controller, 'poll timer'));
+  if (poll !== undefined) return { text: `next poll in ${poll}`, tone: 'good' };
   const left = remaining(field(controller, 'retry connect timer'));
   if (left !== undefined) return { text: `retry in ${left}`, tone: 'waiting' };
   return { text: state === undefined || state === '' ? 'not connected' : state, tone: 'bad' };

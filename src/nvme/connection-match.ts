@@ -64,6 +64,15 @@ function equalIgnoringCase(a: string, b: string): boolean {
   return a.toLowerCase() === b.toLowerCase();
 }
 
+/** Whether a controller is reached through this pair of Fibre Channel ports. */
+export function isBehindFcPort(
+  tid: TransportId,
+  port: Pick<TransportId, 'hostTraddr' | 'traddr'>,
+): boolean {
+  if (tid.transport !== 'fc' || !equalIgnoringCase(tid.traddr, port.traddr)) return false;
+  return tid.hostTraddr === '' || equalIgnoringCase(tid.hostTraddr, port.hostTraddr);
+}
+
 /** Names of the interfaces that own `address`; more than one for link-local addresses. */
 function interfacesWith(
   address: IpAddress,

@@ -56,6 +56,17 @@ export function hasNcc(entry: Pick<DiscoveryEntry, 'eflags'>): boolean {
   return (entry.eflags & EFLAGS_NCC) !== 0;
 }
 
+/**
+ * Whether the DC that this log was read from keeps explicit persistent connections (EPCSD). True
+ * unless its own entries say otherwise: older DCs have none, and that says nothing.
+ */
+export function keepsPersistentConnections(
+  entries: readonly Pick<DiscoveryEntry, 'eflags' | 'subtype'>[],
+): boolean {
+  const own = entries.filter(({ subtype }) => subtype === 'discovery');
+  return own.length === 0 || own.some(({ eflags }) => (eflags & EFLAGS_EPCSD) !== 0);
+}
+
 const TRANSPORT_OF_TRTYPE: ReadonlyMap<number, Transport> = new Map([
   [1, 'rdma'],
   [2, 'fc'],

@@ -10,7 +10,6 @@
 import { step } from '../core/controller-machine.ts';
 import {
   deadline,
-  newController,
   type ControllerModel,
   type DiscoveryOp,
   type Effect,
@@ -52,13 +51,19 @@ export interface DriverSettings {
   readonly probeMode: ProbeMode;
 }
 
+/** What a log says of the DC that it was read from. */
+export interface LogVerdict {
+  /** False if the DC says that it keeps no persistent connections. */
+  readonly persistent: boolean;
+}
+
 export interface DriverHooks {
   settings(driver: ControllerDriver): DriverSettings;
   /** Something that others can see changed. */
   changed(driver: ControllerDriver): void;
   report(driver: ControllerDriver, report: Report): void;
   /** A discovery log page was read whole from this controller's own device. */
-  logRead(driver: ControllerDriver, log: RawDiscoveryLog): void;
+  logRead(driver: ControllerDriver, log: RawDiscoveryLog): LogVerdict;
   /** Another controller of this daemon holds the same device: it must not be disconnected. */
   heldByAnother(driver: ControllerDriver, kernel: KernelController): boolean;
   /** A connection that this daemon must never drop: PCIe, the boot path. */
@@ -82,12 +87,12 @@ export class ControllerDriver implements Disposable {
   #connectDue = false;
   #disposed = false;
 
-  constructor(tid: TransportId, kind: 'discovery' | 'io', deps: DriverDeps, hooks: DriverHooks) {
+  constructor(tid: TransportId, model: ControllerModel, deps: DriverDeps, hooks: DriverHooks) {
     this.tid = tid;
     this.key = tidKey(tid);
     this.#deps = deps;
     this.#hooks = hooks;
-    this.#model = newController(kind);
+    this.#model = model;
   }
 
   get model(): ControllerModel {
@@ -97,7 +102,7 @@ export class ControllerDriver implements Disposable {
   /** The device that it holds, or undefined while there is none. */
   get kernel(): KernelController | undefined {
     const { phase } = this.#model;
-    if (phase.kind === 'connected') return phase.kernel;
+    if (phase.kind === 'connected' || phase.kind === 'parting') return phase.kernel;
     if (phase.kind === 'disposing' && phase.step.kind !== 'awaiting-connect') {
       return phase.step.kernel;
     }
@@ -315,14 +320,19 @@ export class ControllerDriver implements Disposable {
     const operation = Symbol(op);
     this.#operation = operation;
     try {
-      const done = await this.#command(op, kernel, pleo);
+      const { log, ...done } = await this.#command(op, kernel, pleo);
       if (this.#operation !== operation) return;
-      if (done.log !== undefined) this.#hooks.logRead(this, done.log);
-      this.feed({ kind: 'done', op, ...(done.pleo === undefined ? {} : { pleo: done.pleo }) });
+      const verdict = log === undefined ? {} : this.#judge(kernel, log);
+      this.feed({ kind: 'done', op, ...done, ...verdict });
     } catch (thrown) {
       if (this.#operation !== operation) return;
       this.feed({ kind: 'failed', op, error: toPortError(thrown) });
     }
+  }
+
+  #judge(kernel: KernelController, log: RawDiscoveryLog): LogVerdict {
+    const { persistent } = this.#hooks.logRead(this, log);
+    return { persistent: persistent || this.#hooks.untouchable(kernel) };
   }
 
   async #command(

@@ -5,13 +5,18 @@
  * - one driver a TID; a TID that is being disposed of is not added again before it is gone;
  * - a controller leaves the set only by `remove`, and only when its driver says that it is gone.
  */
-import type { Report } from '../core/controller-model.ts';
+import { newController, type Phase, type Report } from '../core/controller-model.ts';
 import type { ExistingController, SourceId } from '../core/plan-controllers.ts';
 import type { KernelController } from '../nvme/kernel-controller.ts';
 import type { TidKey, TransportId } from '../nvme/transport-id.ts';
 import type { Disposable } from '../ports/disposable.ts';
 import type { RawDiscoveryLog } from '../ports/fabrics.ts';
-import { ControllerDriver, type DriverDeps, type DriverSettings } from './controller-driver.ts';
+import {
+  ControllerDriver,
+  type DriverDeps,
+  type DriverSettings,
+  type LogVerdict,
+} from './controller-driver.ts';
 import type { KernelSnapshot } from './kernel-index.ts';
 
 export interface ControllerRecord<Extra> {
@@ -26,7 +31,7 @@ export interface ControllerSetHooks<Extra> {
   settings(record: ControllerRecord<Extra>): DriverSettings;
   changed(record: ControllerRecord<Extra>): void;
   report(record: ControllerRecord<Extra>, report: Report): void;
-  logRead(record: ControllerRecord<Extra>, log: RawDiscoveryLog): void;
+  logRead(record: ControllerRecord<Extra>, log: RawDiscoveryLog): LogVerdict;
   untouchable(kernel: KernelController): boolean;
   gone(record: ControllerRecord<Extra>): void;
 }
@@ -74,10 +79,15 @@ export class ControllerSet<Extra> implements Disposable {
 
   /**
    * Adds one, to be started; false if the TID is still being disposed of (the next pass tries
-   * again).
+   * again). `phase`: `resting` for one that was last known between two polls.
    */
-  add(tid: TransportId, sources: ReadonlySet<SourceId>, extra: Extra): boolean {
-    const driver = new ControllerDriver(tid, this.#kind, this.#deps, {
+  add(
+    tid: TransportId,
+    sources: ReadonlySet<SourceId>,
+    extra: Extra,
+    phase?: Extract<Phase, { readonly kind: 'resting' }>,
+  ): boolean {
+    const driver = new ControllerDriver(tid, newController(this.#kind, phase), this.#deps, {
       settings: () => this.#hooks.settings(record),
       changed: () => {
         this.#hooks.changed(record);
@@ -85,9 +95,7 @@ export class ControllerSet<Extra> implements Disposable {
       report: (_, report) => {
         this.#hooks.report(record, report);
       },
-      logRead: (_, log) => {
-        this.#hooks.logRead(record, log);
-      },
+      logRead: (_, log) => this.#hooks.logRead(record, log),
       heldByAnother: (asking, kernel) => this.#heldByAnother(asking, kernel),
       untouchable: (kernel) => this.#hooks.untouchable(kernel),
       gone: () => {

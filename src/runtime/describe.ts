@@ -50,8 +50,12 @@ export function controllerInfo(
     'retry connect timer': timerText(remaining ?? 60_000, remaining),
     state: stateText(model),
   };
+  const poll =
+    phase.kind === 'resting'
+      ? { 'poll timer': timerText(phase.everyMs, phase.until - now) }
+      : undefined;
   const error = model.lastError === undefined ? {} : { 'last error': model.lastError.message };
-  return { ...info, ...error, ...operations(model, now) };
+  return { ...info, ...poll, ...error, ...operations(model, now) };
 }
 
 /** `controllerInfo` and what sysfs says of the device. */
@@ -88,6 +92,10 @@ export function stateText(model: ControllerModel): string {
       return 'waiting to retry';
     case 'held':
       return 'held (not connected to CDC)';
+    case 'parting':
+      return 'disconnecting until the next poll';
+    case 'resting':
+      return 'disconnected until the next poll';
     case 'disposing':
       return 'disconnecting';
     case 'connected':

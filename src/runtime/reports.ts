@@ -56,6 +56,12 @@ export function logReport(
       else log.warning(text, fields);
       return;
     }
+    case 'parting':
+      log.info(
+        `${prefix} - Keeps no persistent connections: disconnecting, to look again in ${seconds(report.everyMs)} s`,
+        fields,
+      );
+      return;
     case 'disconnecting':
       log.info(`${prefix} - Disconnect initiated`, fields);
       return;

@@ -18,7 +18,7 @@ import type { Clock, Interfaces, Prober, Resolver, StateFile } from '../ports/ho
 import type { Log } from '../ports/log.ts';
 import { ConfiguredControllers } from './configured-controllers.ts';
 import { ConnectQueue } from './connect-queue.ts';
-import type { DriverSettings } from './controller-driver.ts';
+import type { DriverSettings, LogVerdict } from './controller-driver.ts';
 import { ControllerSet, type ControllerRecord } from './controller-set.ts';
 import type { KernelSnapshot } from './kernel-index.ts';
 import { LastKnownConfig } from './last-known-config.ts';
@@ -66,7 +66,7 @@ export interface ServiceDefinition<Extra extends ServiceExtra, Saved> {
   policy(config: ServiceConfig, extra: Extra): Policy;
   /** Something of a controller that others can see changed. */
   changed(record: ControllerRecord<Extra>): void;
-  logRead(record: ControllerRecord<Extra>, log: RawDiscoveryLog): void;
+  logRead(record: ControllerRecord<Extra>, log: RawDiscoveryLog): LogVerdict;
 }
 
 /** How a service carries out the actions of its plan. */
@@ -127,9 +127,7 @@ export class ServiceCore<Extra extends ServiceExtra, Saved> {
         report: (record, report) => {
           logReport(deps.log, record.driver.tid, record.driver.kernel?.device, report);
         },
-        logRead: (record, log) => {
-          definition.logRead(record, log);
-        },
+        logRead: (record, log) => definition.logRead(record, log),
         untouchable: (kernel) => kernel.transport === 'pcie',
         gone: mark,
       },
@@ -211,13 +209,16 @@ export class ServiceCore<Extra extends ServiceExtra, Saved> {
   }
 
   /** Leaves or disconnects all connections; resolves when nothing is in flight any more. */
-  async stop(end: { readonly keepConnections: boolean; save(): void }): Promise<void> {
+  async stop(end: {
+    keepsConnection(record: ControllerRecord<Extra>): boolean;
+    save(): void;
+  }): Promise<void> {
     this.#stopping = true;
     await this.loop.stop();
     this.configured.dispose();
     end.save();
-    for (const { driver } of this.controllers.all()) {
-      this.controllers.remove(driver.key, end.keepConnections);
+    for (const record of this.controllers.all()) {
+      this.controllers.remove(record.driver.key, end.keepsConnection(record));
     }
     await this.controllers.emptyWithin(STOP_MS);
     await this.lkc.flush();

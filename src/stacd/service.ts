@@ -61,9 +61,10 @@ export class StacdService {
       policy: (config, { ncc }) => ({
         pleo: false,
         maxAttempts: ncc ? config.connectAttemptsOnNcc : 0,
+        pollMs: undefined,
       }),
       changed: () => undefined,
-      logRead: () => undefined,
+      logRead: () => ({ persistent: true }),
     });
   }
 
@@ -105,7 +106,7 @@ export class StacdService {
   /** Leaves every connection as it is; resolves when nothing is in flight any more. */
   async stop(): Promise<void> {
     await this.#core.stop({
-      keepConnections: true,
+      keepsConnection: () => true,
       save: () => {
         this.#auditTimer?.dispose();
         this.#save();

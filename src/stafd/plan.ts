@@ -68,8 +68,10 @@ export interface StafdSnapshot {
 }
 
 export interface DcSnapshot extends ExistingController {
-  readonly connected: boolean;
-  /** When its connection was last lost or first tried without success; undefined if connected. */
+  /**
+   * When its connection was last lost or first tried without success; undefined while it is
+   * connected, or answers its polls.
+   */
   readonly unresponsiveSince: number | undefined;
   readonly log: LogAnswer;
 }
@@ -192,11 +194,12 @@ function stays(snapshot: StafdSnapshot, configured: BySource, dc: DcSnapshot): b
 function mdnsEvidence(snapshot: StafdSnapshot, dc: DcSnapshot | undefined): SourceEvidence {
   if (snapshot.mdns.kind === 'unknown') return { kind: 'unknown', why: snapshot.mdns.why };
   if (dc === undefined) return { kind: 'absent', why: 'mDNS no longer reports it' };
-  if (dc.connected) return { kind: 'unknown', why: 'connected, though mDNS is silent about it' };
+  if (dc.unresponsiveSince === undefined) {
+    return { kind: 'unknown', why: 'connected, though mDNS is silent about it' };
+  }
   const seconds = snapshot.config.zeroconfPersistence;
   if (seconds < 0) return { kind: 'unknown', why: 'kept for ever, though mDNS is silent' };
-  const since = dc.unresponsiveSince ?? snapshot.now;
-  if (snapshot.now - since < seconds * 1000) {
+  if (snapshot.now - dc.unresponsiveSince < seconds * 1000) {
     return { kind: 'unknown', why: 'kept for a while, though mDNS is silent about it' };
   }
   return { kind: 'absent', why: 'mDNS no longer reports it and it does not answer' };

@@ -9,7 +9,7 @@ import type { DcExtra, DcSnapshot, LogAnswer } from './plan.ts';
 /** A discovery controller with what stafd knows of it. */
 export interface DcData extends DcExtra {
   readonly log: LogAnswer;
-  /** When it was last seen to be without connection; undefined while it is connected. */
+  /** The driver's `outOfReachSince`; before its first step, when it was made. */
   readonly unresponsiveSince: number | undefined;
   /** What of its log was refused, as it was last said: the same is not said again. */
   readonly refusal?: string | undefined;
@@ -28,8 +28,7 @@ export type DcRecord = ControllerRecord<DcData>;
 /** A DC as the plan looks at it. */
 export function dcSnapshot({ driver, extra, sources }: DcRecord): DcSnapshot {
   const { log, unresponsiveSince } = extra;
-  const connected = driver.model.phase.kind === 'connected';
-  return { key: driver.key, tid: driver.tid, sources, connected, unresponsiveSince, log };
+  return { key: driver.key, tid: driver.tid, sources, unresponsiveSince, log };
 }
 
 /** Who hears of changes: the D-Bus interface. */

@@ -9,8 +9,12 @@
  */
 import { known, unknown, type Answer } from '../core/answer.ts';
 import { isDiscoveryLogChange } from '../nvme/aen.ts';
-import { decodeEntries } from '../nvme/discovery-log.ts';
-import { isDiscoveryController, matchesConnection } from '../nvme/connection-match.ts';
+import { decodeEntries, keepsPersistentConnections } from '../nvme/discovery-log.ts';
+import {
+  isBehindFcPort,
+  isDiscoveryController,
+  matchesConnection,
+} from '../nvme/connection-match.ts';
 import { printTid, tidKey, type TransportId } from '../nvme/transport-id.ts';
 import type { DeviceEvent } from '../ports/devices.ts';
 import type { Disposable } from '../ports/disposable.ts';
@@ -26,6 +30,7 @@ import {
   type SavedState,
 } from './last-known-config.ts';
 import { nextExpiry, planDiscoveryControllers, type StafdSnapshot } from './plan.ts';
+import { isPolled, keepsConnection, pollMs } from './polling.ts';
 import {
   dcSnapshot,
   describeRefused,
@@ -59,13 +64,11 @@ export class StafdService {
       deviceEvent: (event) => {
         this.#deviceEvent(event);
       },
-      policy: (config) => ({ pleo: config.pleo, maxAttempts: 0 }),
+      policy: (config) => ({ pleo: config.pleo, maxAttempts: 0, pollMs: pollMs(config) }),
       changed: (record) => {
         this.#changed(record);
       },
-      logRead: (record, log) => {
-        this.#logRead(record, log);
-      },
+      logRead: (record, log) => ({ persistent: this.#logRead(record, log) }),
     });
   }
 
@@ -105,14 +108,21 @@ export class StafdService {
     this.#restoredSettled = saved?.settled ?? false;
     // What the kernel has is taken over, so that the first plan disconnects what it does not keep;
     // it starts the others, with what the configuration says of them now.
+    const now = this.#deps.clock.now();
     for (const { log, origin, sources, tid } of saved?.controllers ?? []) {
       if (this.#core.stopping) return;
-      controllers.add(tid, new Set(sources), {
-        origin,
-        options: {},
-        log,
-        unresponsiveSince: this.#deps.clock.now(),
-      });
+      const polled = isPolled(this.settings.config, log);
+      const resting = {
+        kind: 'resting',
+        everyMs: pollMs(this.settings.config) ?? 0,
+        until: now,
+      } as const;
+      controllers.add(
+        tid,
+        new Set(sources),
+        { origin, options: {}, log, unresponsiveSince: polled ? undefined : now },
+        polled ? resting : undefined,
+      );
       await controllers.adopt(tidKey(tid));
     }
     if (!this.#core.stopping) loop.start();
@@ -133,7 +143,7 @@ export class StafdService {
   async stop(): Promise<void> {
     this.#atStop = this.#core.controllers.live();
     await this.#core.stop({
-      keepConnections: this.settings.config.persistentConnections,
+      keepsConnection: ({ extra }) => keepsConnection(this.settings.config, extra.log),
       save: () => {
         this.#expiry?.dispose();
         this.#save();
@@ -205,20 +215,20 @@ export class StafdService {
   }
 
   #changed(record: DcRecord): void {
-    const connected = record.driver.model.phase.kind === 'connected';
-    if (connected && record.extra.unresponsiveSince !== undefined) {
-      record.extra = { ...record.extra, unresponsiveSince: undefined };
-    } else if (!connected && record.extra.unresponsiveSince === undefined) {
-      record.extra = { ...record.extra, unresponsiveSince: this.#deps.clock.now() };
-      this.#core.loop.mark();
-    }
+    const { outOfReachSince } = record.driver.model;
+    if (outOfReachSince === record.extra.unresponsiveSince) return;
+    record.extra = { ...record.extra, unresponsiveSince: outOfReachSince };
+    // Its time may be over, now or later.
+    if (outOfReachSince !== undefined) this.#core.loop.mark();
   }
 
-  #logRead(record: DcRecord, raw: RawDiscoveryLog): void {
-    if (record.driver.disposing) return;
+  /** Whether the DC keeps persistent connections. */
+  #logRead(record: DcRecord, raw: RawDiscoveryLog): boolean {
     const { driver } = record;
-    const device = deviceOf(driver);
     const { entries, refused } = decodeEntries(raw.entries, raw.count);
+    const persistent = keepsPersistentConnections(entries);
+    if (driver.disposing) return persistent;
+    const device = deviceOf(driver);
     record.extra = {
       ...record.extra,
       log: known({ generation: raw.generation.toString(), entries, fresh: true }),
@@ -234,11 +244,12 @@ export class StafdService {
       this.#deps.log.warning(`${prefix} - ${refusal}`, fields);
     }
     record.extra = { ...record.extra, refusal };
-    if (this.#core.stopping) return;
+    if (this.#core.stopping) return persistent;
     this.#deps.listener.logPagesChanged(driver.tid, device);
     this.#deps.listener.discoveryStateChanged();
     // Referrals may have changed, and it is to be remembered.
     this.#core.loop.mark();
+    return persistent;
   }
 
   #deviceEvent(event: DeviceEvent): void {
@@ -257,10 +268,26 @@ export class StafdService {
           driver.feed({ kind: 'event', event: 'log-changed' });
         }
         return;
+      case 'fc-discovery':
+        this.#fcDiscovery(event);
+        return;
       case 'add':
       case 'remove':
-      case 'fc-discovery':
         return;
+    }
+  }
+
+  /**
+   * A Fibre Channel port says that there is something to discover behind it: the DC there is read
+   * again, or connected at once. DCs that are not stafd's are the business of nvme-cli's own rule
+   * for this event, which is not overridden.
+   */
+  #fcDiscovery(event: Extract<DeviceEvent, { readonly kind: 'fc-discovery' }>): void {
+    for (const { driver } of this.#core.controllers.live()) {
+      if (!isBehindFcPort(driver.tid, event)) continue;
+      this.#deps.log.debug(`${printTid(driver.tid)} - Event: Fibre Channel discovery`);
+      driver.feed({ kind: 'event', event: 'log-changed' });
+      driver.feed({ kind: 'kick' });
     }
   }
 

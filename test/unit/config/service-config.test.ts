@@ -66,7 +66,8 @@ pleo=Disabled
 [Service Discovery]
 zeroconf=disabled
 [Discovery controller connection management]
-persistent-connections=false
+persistent-connections=Auto
+poll-interval=1.5 hours
 zeroconf-connections-persistence=3 days 5 hours
 `,
     );
@@ -86,7 +87,8 @@ zeroconf-connections-persistence=3 days 5 hours
       reachabilityCheck: 'tcp',
       pleo: false,
       zeroconf: false,
-      persistentConnections: false,
+      persistentConnections: 'auto',
+      pollInterval: 5400,
       zeroconfPersistence: 277200,
     });
     expect(Object.isFrozen(config)).toBe(true);
@@ -180,8 +182,23 @@ connect-attempts-on-ncc=5
     expect(clean('stafd', file).zeroconfPersistence).toBe(seconds);
   });
 
-  it.each<[string, boolean]>([
+  it.each(['0', '-1', '0.5', 'soon'])('refuses to poll every %j', (text) => {
+    const file = `[Discovery controller connection management]\npoll-interval=${text}`;
+    const { config, problems } = parse('stafd', file);
+    expect(config.pollInterval).toBe(900);
+    expect(problems).toHaveLength(1);
+    expect(problems[0]?.allowed).toContain('at least 1 s');
+  });
+
+  it.each<[string, boolean | 'auto']>([
     ['', true],
+    ['[Global]\npersistent-connections=auto', true],
+    ['[Discovery controller connection management]\npersistent-connections=auto', 'auto'],
+    [
+      '[Global]\npersistent-connections=false\n' +
+        '[Discovery controller connection management]\npersistent-connections=auto',
+      'auto',
+    ],
     ['[Global]\npersistent-connections=false', false],
     ['[Global]\npersistent-connections=true', true],
     ['[Discovery controller connection management]\npersistent-connections=false', false],

@@ -12,15 +12,22 @@ type Happening =
     }
   | { readonly kind: 'connect'; readonly outcome: 'made' | 'adopted' | 'failed' }
   | { readonly kind: 'disconnect'; readonly outcome: 'done' | 'failed' | 'changed' }
-  | { readonly kind: 'command'; readonly outcome: 'done' | 'pleo' | 'retry' | 'final' }
+  | { readonly kind: 'command'; readonly outcome: 'done' | 'pleo' | 'unkept' | 'retry' | 'final' }
   | { readonly kind: 'event'; readonly event: 'connected' | 'rediscover' | 'log-changed' }
   | { readonly kind: 'advance'; readonly ms: number }
-  | { readonly kind: 'policy'; readonly pleo: boolean; readonly maxAttempts: number }
+  | {
+      readonly kind: 'policy';
+      readonly pleo: boolean;
+      readonly maxAttempts: number;
+      readonly pollMs: number | undefined;
+    }
   | { readonly kind: 'remove'; readonly keep: boolean };
 
 function one<const T extends string>(...values: T[]): fc.Arbitrary<T> {
   return fc.constantFrom(...values);
 }
+
+const pollMs = fc.constantFrom(undefined, 5_000, 900_000);
 
 const happening: fc.Arbitrary<Happening> = fc.oneof(
   {
@@ -42,7 +49,7 @@ const happening: fc.Arbitrary<Happening> = fc.oneof(
     weight: 8,
     arbitrary: fc.record({
       kind: fc.constant('command'),
-      outcome: one('done', 'pleo', 'retry', 'final'),
+      outcome: one('done', 'pleo', 'unkept', 'retry', 'final'),
     }),
   },
   {
@@ -78,6 +85,7 @@ const happening: fc.Arbitrary<Happening> = fc.oneof(
       kind: fc.constant('policy'),
       pleo: fc.boolean(),
       maxAttempts: fc.constantFrom(0, 2, 3),
+      pollMs,
     }),
   },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('remove'), keep: fc.boolean() }) },
@@ -117,6 +125,7 @@ function happen(world: MachineWorld, what: Happening): void {
       if (pending.op === undefined) return;
       if (what.outcome === 'retry') world.answerOp(RETRY);
       else if (what.outcome === 'final') world.answerOp(FINAL);
+      else if (what.outcome === 'unkept') world.answerOp({ persistent: false });
       else world.answerOp(what.outcome === 'pleo' ? { pleo: true } : {});
       return;
     case 'event':
@@ -126,7 +135,7 @@ function happen(world: MachineWorld, what: Happening): void {
       world.advance(what.ms);
       return;
     case 'policy':
-      world.policy = { pleo: what.pleo, maxAttempts: what.maxAttempts };
+      world.policy = { pleo: what.pleo, maxAttempts: what.maxAttempts, pollMs: what.pollMs };
       return;
     case 'remove':
       world.remove(what.keep);
@@ -135,7 +144,7 @@ function happen(world: MachineWorld, what: Happening): void {
       world.feed({ kind: 'observed', kernel: world.kernel });
       return;
     case 'lost':
-      if (world.phase.kind === 'connected' || world.phase.kind === 'disposing') world.lose();
+      if (['connected', 'parting', 'disposing'].includes(world.phase.kind)) world.lose();
       return;
     case 'timer':
     case 'kick':
@@ -145,7 +154,7 @@ function happen(world: MachineWorld, what: Happening): void {
   }
 }
 
-/** Everything answers well from now on. False if it does not come to rest. */
+/** Everything answers well from now on, as DCs do that are held. False if it does not come to rest. */
 function calmDown(world: MachineWorld): boolean {
   world.policy = { ...world.policy, maxAttempts: 0 };
   world.feed({ kind: 'kick' });
@@ -168,12 +177,14 @@ const life = fc.record({
   dctype: one('none', 'ddc', 'cdc', ''),
   pleo: fc.boolean(),
   maxAttempts: fc.constantFrom(0, 0, 2, 3),
+  pollMs,
   random: fc.constantFrom(0, 0.5, 0.999),
   happenings: fc.array(happening, { maxLength: 60 }),
 });
 
-function live({ dctype, happenings, kind, maxAttempts, pleo, random }: LifeOf): MachineWorld {
-  const world = new MachineWorld(kind, { pleo, maxAttempts }, { dctype });
+function live(chosen: LifeOf): MachineWorld {
+  const { dctype, happenings, kind, maxAttempts, pleo, pollMs, random } = chosen;
+  const world = new MachineWorld(kind, { pleo, maxAttempts, pollMs }, { dctype });
   world.random = random;
   world.feed({ kind: 'start' });
   for (const what of happenings) happen(world, what);
@@ -207,7 +218,8 @@ test('ends gone from every state in which it is removed, and takes its connectio
   fc.assert(
     fc.property(life, fc.boolean(), (chosen, keep) => {
       const world = live(chosen);
-      const existed = world.ours;
+      // A disconnect that is under way cannot be called back.
+      const existed = world.ours && world.phase.kind !== 'parting';
       world.remove(keep);
       const disconnectsBefore = world.effects.filter(({ kind }) => kind === 'disconnect').length;
       expect(calmDown(world)).toBe(true);

@@ -2,6 +2,8 @@
 import type { Input } from '../../../src/core/controller-model.ts';
 import { CHANGED, FINAL, MachineWorld, RETRY, kernelController } from './machine-world.ts';
 
+const POLLED = { pollMs: 900_000 };
+
 function doubtful(): MachineWorld {
   const world = new MachineWorld('discovery');
   world.feed({ kind: 'start' });
@@ -30,6 +32,12 @@ function untilHeld(): MachineWorld {
   world.answerProbe(RETRY);
   world.advance(2_000);
   world.answerProbe(RETRY);
+  return world;
+}
+
+function resting(): MachineWorld {
+  const world = new MachineWorld('discovery', POLLED).part();
+  world.answerDisconnect();
   return world;
 }
 
@@ -74,6 +82,29 @@ export const STATES: Readonly<Record<string, () => MachineWorld>> = {
     return world;
   },
   held: untilHeld,
+  parting: () => new MachineWorld('discovery', POLLED).part(),
+  'parting, asked again': () => {
+    const world = new MachineWorld('discovery', POLLED).part();
+    world.feed({ kind: 'event', event: 'log-changed' });
+    return world;
+  },
+  resting,
+  'resting, due': () => {
+    const world = resting();
+    world.now += 900_000;
+    return world;
+  },
+  'disposing, was parting': () => removed(new MachineWorld('discovery', POLLED).part()),
+  'disposing, was parting, keeping': () => {
+    const world = new MachineWorld('discovery', POLLED).part();
+    world.remove(true);
+    return world;
+  },
+  'connected, read-log runs, polled': () => {
+    const world = new MachineWorld('discovery', POLLED).connect();
+    world.answerOp();
+    return world;
+  },
   'disposing, awaits connect': () => removed(connecting()),
   'disposing, awaits command': () => removed(new MachineWorld('discovery').connect()),
   'disposing, disconnecting': () => removed(new MachineWorld('discovery').steady()),
@@ -90,7 +121,7 @@ const kernel = kernelController();
 export const INPUTS: Readonly<Record<string, Input>> = {
   start: { kind: 'start' },
   kick: { kind: 'kick' },
-  'timer, early': { kind: 'timer' },
+  timer: { kind: 'timer' },
   'probed well': { kind: 'probed', error: undefined },
   'probed in vain': { kind: 'probed', error: RETRY },
   found: { kind: 'found', kernel },
@@ -103,6 +134,9 @@ export const INPUTS: Readonly<Record<string, Input>> = {
   'log changed': { kind: 'event', event: 'log-changed' },
   rediscover: { kind: 'event', event: 'rediscover' },
   refresh: { kind: 'refresh' },
+  'echo of the connect': { kind: 'event', event: 'connected' },
+  'read-log done': { kind: 'done', op: 'read-log' },
+  'read-log done, unkept': { kind: 'done', op: 'read-log', persistent: false },
   'read-support done': { kind: 'done', op: 'read-support', pleo: true },
   'read-support failed': { kind: 'failed', op: 'read-support', error: RETRY },
   'read-support refused': { kind: 'failed', op: 'read-support', error: FINAL },
@@ -129,6 +163,8 @@ export function nameState({ phase }: MachineWorld): string {
         }
       }
       break;
+    case 'parting':
+      return phase.again ? 'parting then again' : 'parting';
     case 'disposing':
       return `disposing ${phase.step.kind}`;
     case 'idle':
@@ -136,6 +172,7 @@ export function nameState({ phase }: MachineWorld): string {
     case 'queued':
     case 'connecting':
     case 'waiting-retry':
+    case 'resting':
     case 'held':
     case 'gone':
   }

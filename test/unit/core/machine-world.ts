@@ -92,7 +92,7 @@ export class MachineWorld {
     kernel: Partial<KernelController> = {},
   ) {
     this.model = newController(kind);
-    this.policy = { pleo: true, maxAttempts: 0, ...policy };
+    this.policy = { pleo: true, maxAttempts: 0, pollMs: undefined, ...policy };
     this.kernel = kernelController(kernel);
   }
 
@@ -166,7 +166,9 @@ export class MachineWorld {
     );
   }
 
-  answerOp(outcome: { readonly pleo?: boolean } | Failure = {}): void {
+  answerOp(
+    outcome: { readonly pleo?: boolean; readonly persistent?: boolean } | Failure = {},
+  ): void {
     const { op } = this.pending;
     if (op === undefined) throw new Error('no discovery command is in flight');
     this.pending.op = undefined;
@@ -191,6 +193,13 @@ export class MachineWorld {
     this.answerProbe();
     this.giveTurn();
     this.answerConnect('made');
+    return this;
+  }
+
+  /** To `parting`: every command done, and the log says that it keeps no connections. */
+  part(): this {
+    this.connect();
+    while (this.pending.op !== undefined) this.answerOp({ persistent: false });
     return this;
   }
 
@@ -247,6 +256,17 @@ export class MachineWorld {
       case 'waiting-retry':
         demand(due !== undefined, 'waits for no time');
         break;
+      case 'parting':
+        demand(disconnect, 'parting without a disconnect');
+        break;
+      case 'resting':
+        demand(queue === undefined && inFlight === 0, 'resting with something under way');
+        demand(!this.ours, 'resting, and its connection stayed behind');
+        demand(
+          this.#begun['read-log'] >= this.#asked['read-log'] || phase.until <= this.now,
+          'an event that asked for a poll was lost',
+        );
+        break;
       case 'held':
         demand(queue === undefined && inFlight === 0, 'held with something under way');
         break;
@@ -286,6 +306,10 @@ export class MachineWorld {
 
   #note(input: Input): void {
     const { phase } = this.model;
+    if (phase.kind === 'parting') {
+      const says = input.kind === 'event' ? input.event !== 'connected' : input.kind === 'refresh';
+      if (says || input.kind === 'kick') this.#asked['read-log'] = this.#steps;
+    }
     if (phase.kind !== 'connected' || this.model.kind !== 'discovery') return;
     if (input.kind !== 'event' && input.kind !== 'refresh') return;
     const { echoUntil } = this.model;
@@ -320,7 +344,12 @@ export class MachineWorld {
         return;
       case 'disconnect':
         this.#idleKernel('disconnect');
-        demand(this.removal?.keep === false, 'a disconnect that nobody asked for');
+        demand(
+          this.removal === undefined
+            ? this.phase.kind === 'parting' && this.policy.pollMs !== undefined
+            : !this.removal.keep,
+          'a disconnect that nobody asked for',
+        );
         pending.disconnect = true;
         return;
       case 'run':

@@ -178,6 +178,15 @@ describe('the state of a controller', () => {
     [{ connected: 'False', 'retry connect timer': '60.0s [59.1s]' }, 'retry in 59.1s'],
     [{ connected: 'False', 'retry connect timer': 'nonsense' }, 'not connected'],
     [{ connected: 'False', state: 'probing' }, 'probing'],
+    [
+      {
+        connected: 'False',
+        'retry connect timer': '60.0s [off]',
+        'poll timer': '900.0s [512.3s]',
+        state: 'disconnected until the next poll',
+      },
+      'next poll in 512.3s',
+    ],
   ])('%o reads as %s', (dictionary, text) => {
     expect(stateOf(dictionary).text).toBe(text);
   });

@@ -36,12 +36,15 @@ class Bench {
         settings: () => ({
           host: HOST,
           options: {},
-          policy: { pleo: false, maxAttempts: 0 },
+          policy: { pleo: false, maxAttempts: 0, pollMs: undefined },
           probeMode: 'nvme-tcp',
         }),
         changed: () => undefined,
         report: (_, { kind: what }) => void this.happened.push(what),
-        logRead: ({ driver }) => void this.happened.push(`log of ${driver.tid.subsysnqn}`),
+        logRead: ({ driver }) => {
+          this.happened.push(`log of ${driver.tid.subsysnqn}`);
+          return { persistent: true };
+        },
         untouchable: ({ transport }) => transport === 'pcie',
         gone: ({ driver }) => void this.happened.push(`gone ${driver.tid.subsysnqn}`),
       },

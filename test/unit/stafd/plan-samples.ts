@@ -48,7 +48,6 @@ export function existing(
     key: tidKey(tid),
     tid,
     sources: new Set(sources),
-    connected: true,
     unresponsiveSince: undefined,
     log: readLog(),
     ...fields,

@@ -45,7 +45,10 @@ function expected(now: Moment, before: ReadonlyMap<string, DcSnapshot>): Readonl
     if (resolved === false && dc?.sources.has(`configured:${traddr}`) === true) return true;
     if (now.mdns?.includes(traddr) === true) return true;
     // No persistence: only a connection keeps one that mDNS is silent about.
-    if (dc?.sources.has(MDNS_SOURCE) === true && (now.mdns === undefined || dc.connected))
+    if (
+      dc?.sources.has(MDNS_SOURCE) === true &&
+      (now.mdns === undefined || dc.unresponsiveSince === undefined)
+    )
       return true;
     return [...standing].some((referrer) => {
       const answer = before.get(referrer)?.log ?? UNREAD;
@@ -104,7 +107,7 @@ function drift(now: Moment, there: ReadonlyMap<string, DcSnapshot>): Map<string,
     const connected = now.connected.includes(traddr);
     const answer = now.logs[TRADDRS.indexOf(traddr)] ?? UNREAD;
     const unresponsiveSince = connected ? undefined : 0;
-    changed.set(traddr, { ...dc, connected, unresponsiveSince, log: answer });
+    changed.set(traddr, { ...dc, unresponsiveSince, log: answer });
   }
   return changed;
 }

@@ -139,7 +139,7 @@ describe('a referral', () => {
 });
 
 describe('a DC that mDNS no longer reports', () => {
-  const lost = { connected: false, unresponsiveSince: 1_000_000 };
+  const lost = { unresponsiveSince: 1_000_000 };
 
   function fate(seconds: number, now: number, fields = {}): string | undefined {
     const controllers = [existing(A, [MDNS_SOURCE], { ...lost, ...fields })];
@@ -147,7 +147,7 @@ describe('a DC that mDNS no longer reports', () => {
   }
 
   test.each([0, 60, -1])('stays while it is connected (persistence %i)', (seconds) => {
-    expect(fate(seconds, 9e12, { connected: true, unresponsiveSince: undefined })).toBe('keep');
+    expect(fate(seconds, 9e12, { unresponsiveSince: undefined })).toBe('keep');
   });
 
   test('goes at once when unconnected with a persistence of 0', () => {
@@ -181,7 +181,7 @@ describe('a DC that mDNS no longer reports', () => {
   test('is due to be looked at when its time is over', () => {
     const controllers = [
       existing(A, [MDNS_SOURCE], lost),
-      existing(B, [`configured:${B}`], { connected: false, unresponsiveSince: 999_000 }),
+      existing(B, [`configured:${B}`], { unresponsiveSince: 999_000 }),
     ];
     const due = (seconds: number): number =>
       nextExpiry(snapshot({ config: config({ zeroconfPersistence: seconds }), controllers }));
