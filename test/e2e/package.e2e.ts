@@ -1,3 +1,4 @@
+import { dirname } from 'node:path';
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
 import {
   entries,
@@ -10,6 +11,7 @@ import {
   type Lab,
 } from './lab.ts';
 import { lab } from './vitest-lab.ts';
+import { readSources } from '../../tools/man/pages.ts';
 
 const TIMEOUT = { timeoutMs: 300_000 } as const;
 
@@ -43,7 +45,7 @@ describe('the package', () => {
     );
   }
 
-  it('enables and starts both units, and provisions the host NQN and ID where they are missing', async () => {
+  it('starts both units, provisions the host NQN and ID where they are missing, and has its manual found', async () => {
     await here.machine.sh(
       `dpkg -P nvme-stas-node; rm -f /etc/nvme/hostnqn /etc/nvme/hostid; dpkg -i ${here.guestDeb}`,
       TIMEOUT,
@@ -54,6 +56,10 @@ describe('the package', () => {
       /^nqn\.2014-08\.org\.nvmexpress:uuid:[0-9a-f-]{36}\n$/,
     );
     expect(await here.machine.sh('cat /etc/nvme/hostid')).toMatch(/^[0-9a-f-]{36}\n$/);
+    const pages = await readSources(dirname(dirname(import.meta.dirname)), '');
+    const names = pages.flatMap(({ names, section }) => names.map((name) => [section, name]));
+    const found = await here.machine.sh(`man -w ${names.flat().join(' ')}`);
+    expect(found.trim().split('\n')).toHaveLength(names.length);
   });
 
   it('keeps a host NQN that is there', async () => {

@@ -74,7 +74,7 @@ function packages(suite: Suite): readonly string[] {
     ...['nvme-cli', 'avahi-daemon', 'avahi-utils', 'libnvme1t64', 'libudev1', 'libsystemd0'],
     // Bookworm's Node is too old for the package.
     ...(suite === 'bookworm' ? [] : ['nodejs']),
-    ...['strace', 'nftables', 'iputils-ping', 'jq', 'less', 'nano', 'zstd'],
+    ...['strace', 'nftables', 'iputils-ping', 'jq', 'less', 'man-db', 'nano', 'zstd'],
   ]
     .map((name) => (suite === 'bookworm' && name === 'libnvme1t64' ? 'libnvme1' : name))
     .filter((name, index, all) => all.indexOf(name) === index);

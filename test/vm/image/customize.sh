@@ -81,7 +81,7 @@ for unit in modprobe@drm.service modprobe@efi_pstore.service modprobe@fuse.servi
   systemd-hibernate-clear.service systemd-random-seed.service sys-kernel-debug.mount \
   dev-hugepages.mount sys-fs-fuse-connections.mount dev-mqueue.mount apt-daily.timer \
   apt-daily-upgrade.timer dpkg-db-backup.timer fstrim.timer e2scrub_all.timer e2scrub_reap.service \
-  systemd-tmpfiles-clean.timer uuidd.socket systemd-ask-password-console.path \
+  systemd-tmpfiles-clean.timer man-db.timer uuidd.socket systemd-ask-password-console.path \
   systemd-ask-password-wall.path; do
   ln -sf /dev/null "$units/$unit"
 done
