@@ -151,8 +151,9 @@ export async function compile(source: PageSource, epoch: number): Promise<ManPag
   try {
     const env = { SOURCE_DATE_EPOCH: String(epoch) };
     const roff = await run('scdoc', [], { env, input: text });
-    // scdoc switches hyphenation off, and .TH on again: a name must not be broken at a hyphen.
-    return { file, names, section, roff: roff.replace(/^\.TH .*$/m, '$&\n.nh') };
+    // scdoc switches hyphenation and justification off, which .TH switches on again: a name must not
+    // be broken at a hyphen that is not in it.
+    return { file, names, section, roff: roff.replace(/^\.TH .*$/m, '$&\n.nh\n.ad l') };
   } catch (error) {
     if (!(error instanceof PackageError)) throw error;
     // scdoc counts the lines of the text with the generated parts in it.
