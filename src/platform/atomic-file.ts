@@ -5,7 +5,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
-import { lstat, mkdir, open, realpath, rename, unlink } from 'node:fs/promises';
+import { lstat, mkdir, open, realpath, rename, stat, unlink } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 
@@ -36,10 +36,7 @@ export async function replaceFile(
 ): Promise<void> {
   const target = options.links === 'replace' ? path : await followLink(path);
   const directory = dirname(target);
-  await mkdir(directory, {
-    recursive: true,
-    mode: options.directoryMode ?? DEFAULT_DIRECTORY_MODE,
-  });
+  await makeDirectory(directory, options.directoryMode ?? DEFAULT_DIRECTORY_MODE);
   const old = await statIfPresent(target);
   const temporary = join(directory, `.${basename(target)}.${randomBytes(6).toString('hex')}.tmp`);
   const { O_CREAT, O_EXCL, O_NOFOLLOW, O_WRONLY } = constants;
@@ -52,6 +49,38 @@ export async function replaceFile(
     throw error;
   }
   await syncDirectory(directory);
+}
+
+/**
+ * Makes a directory and those above it that are missing. Not `recursive: true`: where the kernel
+ * says ENOENT of a directory whose parent is there, as in /proc, Node's goes on for ever.
+ */
+async function makeDirectory(path: string, mode: number): Promise<void> {
+  const missing: string[] = [];
+  let above = path;
+  while (!(await exists(above))) {
+    missing.push(above);
+    above = dirname(above);
+  }
+  for (const directory of missing.toReversed()) {
+    try {
+      await mkdir(directory, mode);
+    } catch (error) {
+      // Somebody else has made it meanwhile.
+      if (!(await exists(directory))) throw error;
+    }
+  }
+}
+
+/** What is there and is no directory is an error of what comes next. */
+async function exists(path: string): Promise<boolean> {
+  try {
+    await stat(path);
+    return true;
+  } catch (error) {
+    if (isMissing(error) && path !== dirname(path)) return false;
+    throw error;
+  }
 }
 
 interface FileOwner {

@@ -17,7 +17,13 @@ export const conffiles = ['etc/stas/stacd.conf', 'etc/stas/stafd.conf', 'etc/sta
 /** Folders of the administrator's own files. */
 const emptyFolders = ['etc/stas/stacd.conf.d', 'etc/stas/stafd.conf.d'];
 
-const units = ['stacd.service', 'stafd.service', 'stas-config.target', 'stas-config@.service'];
+const units = [
+  'stacd.service',
+  'stafd.service',
+  'stas-config.target',
+  'stas-config@.service',
+  'stas-config@hostid.service.d/order.conf',
+];
 const busPolicies = ['org.nvmexpress.stac.conf', 'org.nvmexpress.staf.conf'];
 
 function koffiLoader(ending: string): readonly string[] {

@@ -107,3 +107,23 @@ test('a reader finds the old text or the new one, never a part', async () => {
   await write;
   expect(reads).toBeGreaterThan(0);
 });
+
+test('rejects where no directory can be made, instead of trying for ever', async () => {
+  await expect(replaceFile('/proc/no-such-thing/sys.conf', 'x')).rejects.toMatchObject({
+    code: 'ENOENT',
+  });
+});
+
+test('rejects below what is not a directory', async () => {
+  writeFileSync(path, 'old');
+  await expect(replaceFile(join(path, 'a', 'sys.conf'), 'x')).rejects.toMatchObject({
+    code: 'ENOTDIR',
+  });
+  expect(readFileSync(path, 'utf8')).toBe('old');
+});
+
+test('makes directories that another makes at the same time', async () => {
+  const names = ['1', '2', '3', '4', '5', '6', '7', '8'];
+  await Promise.all(names.map((name) => replaceFile(join(directory, 'a', 'b', name), name)));
+  expect(readdirSync(join(directory, 'a', 'b')).sort()).toEqual(names);
+});
