@@ -35,6 +35,8 @@ export interface ConfiguredController extends Place {
   readonly tid: TransportId;
   /** What the entry itself says: it goes before [Global]. */
   readonly options: ConnectOptions;
+  /** Of the connection, beside its host NQN; empty if the entry names none: see withHostIds. */
+  readonly hostId: string;
 }
 
 /** Fields that a controller must all agree with to be excluded; at least one is there. */
@@ -235,7 +237,12 @@ export function readController(
     hostIface: fields.get('host-iface') ?? '',
     hostNqn: fields.get('host-nqn') ?? '',
   });
-  return Object.freeze({ tid, options: readOptions(fields, report), ...place });
+  return Object.freeze({
+    tid,
+    options: readOptions(fields, report),
+    hostId: fields.get('host-id') ?? '',
+    ...place,
+  });
 }
 
 /**

@@ -101,6 +101,16 @@ const OWN_FIELDS: readonly FieldDescription[] = [
     description: 'The host NQN to connect with.',
   },
   {
+    name: 'host-id',
+    entries: CONTROLLER_ONLY,
+    value: { kind: 'uuid' },
+    mandatoryFor: [],
+    otherwise: 'that of sys.conf; with host-nqn, the UUID in it, or else one that is made of it',
+    description:
+      'The host ID that goes with host-nqn. All connections of a host NQN have the same ID, and no ' +
+      'other NQN has it.',
+  },
+  {
     name: 'dhchap-secret',
     entries: CONTROLLER_ONLY,
     value: { kind: 'dhchap-secret' },

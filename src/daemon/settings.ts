@@ -6,6 +6,7 @@
  *   mended forgets it;
  * - a look at the files (`peek`) logs nothing and changes nothing about what was reported.
  */
+import { withHostIds } from '../config/host-identities.ts';
 import { formatProblem, ignoredFileProblem, type Problem } from '../config/problem.ts';
 import { parseServiceConfig, type ServiceConfig } from '../config/service-config.ts';
 import { parseSysConfig, type ReadFile } from '../config/sys-config.ts';
@@ -88,11 +89,18 @@ export class SettingsReader {
     }
     const service = parseServiceConfig(daemon, sources);
     const sys = parseSysConfig(sysConfFile, sysText, readValueFile);
+    const host = sys.identity;
+    const resolved = withHostIds(service.config, host);
     return {
       present: there,
-      problems: [...ignored.map(ignoredFileProblem), ...service.problems, ...sys.problems],
+      problems: [
+        ...ignored.map(ignoredFileProblem),
+        ...service.problems,
+        ...resolved.problems,
+        ...sys.problems,
+      ],
       settings: () => {
-        if (sys.identity !== undefined) return { config: service.config, host: sys.identity };
+        if (host !== undefined) return { config: resolved.config, host };
         const [first] = sys.missing;
         throw new StartupError(first?.message ?? `${sysConfFile} names no host NQN and host ID`);
       },

@@ -26,6 +26,8 @@ const REFRESH_MS = 300_000;
 export interface ConfiguredAnswer {
   readonly source: SourceId;
   readonly options: ConnectOptions;
+  /** As in {@link ConfiguredController}. */
+  readonly hostId: string;
   readonly answer: Answer<TransportId>;
 }
 
@@ -40,6 +42,7 @@ interface Entry {
   readonly source: SourceId;
   readonly tid: TransportId;
   readonly options: ConnectOptions;
+  readonly hostId: string;
   answer: Answer<TransportId>;
   failures: number;
   timer: Disposable | undefined;
@@ -73,7 +76,7 @@ export class ConfiguredControllers implements Disposable {
     for (const entry of before.values()) entry.timer?.dispose();
     this.#entries = new Map();
     this.#rules = rules;
-    for (const { tid: written, options } of controllers) {
+    for (const { hostId, options, tid: written } of controllers) {
       const tid = normalizeConfiguredTid(written, rules);
       const source = configuredSource(tid);
       const named = needsResolving(tid);
@@ -82,6 +85,7 @@ export class ConfiguredControllers implements Disposable {
         source,
         tid,
         options,
+        hostId,
         answer: named ? (old ?? unknown(`${tid.traddr} is being looked up`)) : known(tid),
         failures: 0,
         timer: undefined,

@@ -1,4 +1,5 @@
 /** Checks of JSON that came from a file or the bus: nothing is believed by its type alone. */
+import { checkHostId } from '../nvme/host-id.ts';
 import { checkInterfaceName } from '../nvme/ip-address.ts';
 import { checkNqn, checkSubsystemNqn } from '../nvme/nqn.ts';
 import { checkHostTraddr, checkTraddr, checkTrsvcid } from '../nvme/transport-address.ts';
@@ -39,6 +40,11 @@ export function tidFromDict(value: unknown): TransportId | undefined {
     hostNqn: dict['host-nqn'] ?? '',
   });
   return isSound(tid) ? tid : undefined;
+}
+
+/** A host ID, or empty if it is not one: then the host NQN decides. */
+export function hostIdFrom(value: unknown): string {
+  return typeof value === 'string' && checkHostId(value) === undefined ? value : '';
 }
 
 /** Every field is what a configuration or a log page might hold; the host's side may be empty. */

@@ -11,6 +11,7 @@ import type { ServiceConfig } from '../config/service-config.ts';
 import type { Policy } from '../core/controller-model.ts';
 import type { ControllerAction, WantedController } from '../core/plan-controllers.ts';
 import type { ConnectOptions } from '../nvme/connect-options.ts';
+import { identityFor } from '../nvme/host-id.ts';
 import { printTid } from '../nvme/transport-id.ts';
 import type { DeviceEvent, Devices } from '../ports/devices.ts';
 import type { Fabrics, HostIdentity, RawDiscoveryLog } from '../ports/fabrics.ts';
@@ -51,6 +52,8 @@ export interface ServiceDeps {
 export interface ServiceExtra {
   /** Overrides of its configuration line; empty for those that are not configured. */
   readonly options: ConnectOptions;
+  /** What its host NQN is connected with; empty where the NQN decides: see {@link identityFor}. */
+  readonly hostId: string;
 }
 
 export interface ServiceDefinition<Extra extends ServiceExtra, Saved> {
@@ -255,9 +258,8 @@ export class ServiceCore<Extra extends ServiceExtra, Saved> {
 
   #driverSettings(record: ControllerRecord<Extra>): DriverSettings {
     const { config, host } = this.#settings;
-    const { hostNqn } = record.driver.tid;
     return {
-      host: hostNqn === '' ? host : { ...host, hostnqn: hostNqn },
+      host: identityFor(host, record.driver.tid.hostNqn, record.extra.hostId),
       options: mergeOptions(config.options, record.extra.options),
       policy: this.#definition.policy(config, record.extra),
       probeMode: config.reachabilityCheck,

@@ -16,7 +16,7 @@ import type { Disposable } from '../ports/disposable.ts';
 import { toPortError } from '../ports/errors.ts';
 import type { Clock } from '../ports/host.ts';
 import type { Log } from '../ports/log.ts';
-import { isRecord, tidFromDict } from '../runtime/json-checks.ts';
+import { hostIdFrom, isRecord, tidFromDict } from '../runtime/json-checks.ts';
 import type { DiscoveryState, ReportedDc } from './plan.ts';
 
 const STAFD_NAME = 'org.nvmexpress.staf';
@@ -203,13 +203,13 @@ export function parseDiscoveryState(text: string, log: Log): DiscoveryState {
     throw new Error('its discovery state is not of a known form');
   }
   const controllers = state['controllers'].map((item: unknown): ReportedDc => {
-    const { pages, tid } = reportedDc(item);
+    const { hostId, pages, tid } = reportedDc(item);
     const answer = isRecord(item) && isRecord(item['log']) ? item['log'] : {};
     if (answer['state'] === 'known') {
-      return { tid, log: known(readEntries(pages, log)), fresh: answer['fresh'] === true };
+      return { tid, hostId, log: known(readEntries(pages, log)), fresh: answer['fresh'] === true };
     }
     const why = typeof answer['why'] === 'string' ? answer['why'] : 'stafd does not say why';
-    return { tid, log: unknown(why), fresh: false };
+    return { tid, hostId, log: unknown(why), fresh: false };
   });
   return { settled: state['settled'] === true, controllers, removed: new Set() };
 }
@@ -227,17 +227,18 @@ export function parseAllLogPages(
   const list: unknown = JSON.parse(text);
   if (!Array.isArray(list)) throw new Error('its log pages are not of a known form');
   const controllers = list.map((item: unknown): ReportedDc => {
-    const { pages, tid } = reportedDc(item);
+    const { hostId, pages, tid } = reportedDc(item);
     if (pages.length === 0 && !wasRead(tidKey(tid))) {
-      return { tid, log: unknown('it may not have been read yet'), fresh: false };
+      return { tid, hostId, log: unknown('it may not have been read yet'), fresh: false };
     }
-    return { tid, log: known(readEntries(pages, log)), fresh: true };
+    return { tid, hostId, log: known(readEntries(pages, log)), fresh: true };
   });
   return { settled: false, controllers, removed: new Set() };
 }
 
 function reportedDc(item: unknown): {
   readonly tid: TransportId;
+  readonly hostId: string;
   readonly pages: readonly unknown[];
 } {
   const tid = isRecord(item) ? tidFromDict(item['discovery-controller']) : undefined;
@@ -245,7 +246,7 @@ function reportedDc(item: unknown): {
   if (tid === undefined || !Array.isArray(pages)) {
     throw new Error('one of its discovery controllers is not of a known form');
   }
-  return { tid, pages };
+  return { tid, hostId: hostIdFrom(isRecord(item) ? item['host-id'] : undefined), pages };
 }
 
 function readEntries(pages: readonly unknown[], log: Log): readonly DiscoveryEntry[] {

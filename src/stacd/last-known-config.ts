@@ -1,17 +1,23 @@
 /** What stacd remembers over a restart: its I/O controllers and who asked for each. */
 import { tidToDict, type TransportId } from '../nvme/transport-id.ts';
-import { isRecord, stringList, tidFromDict } from '../runtime/json-checks.ts';
+import { hostIdFrom, isRecord, stringList, tidFromDict } from '../runtime/json-checks.ts';
 
 export const STACD_LKC_VERSION = 1;
 
 export interface SavedIoc {
   readonly tid: TransportId;
+  /** As in {@link IocExtra}. */
+  readonly hostId: string;
   readonly sources: readonly string[];
 }
 
-/** JSON: `[{tid, sources}]`. */
+/** JSON: `[{tid, host-id, sources}]`. */
 export function dumpLkc(saved: readonly SavedIoc[]): unknown {
-  return saved.map(({ tid, sources }) => ({ tid: tidToDict(tid), sources }));
+  return saved.map(({ hostId, sources, tid }) => ({
+    tid: tidToDict(tid),
+    'host-id': hostId,
+    sources,
+  }));
 }
 
 /** Undefined for anything that this version would not have written. */
@@ -25,7 +31,7 @@ export function parseLkc(content: unknown): readonly SavedIoc[] | undefined {
     if (tid === undefined || sources === undefined) return undefined;
     // Nothing is ever kept that no source asked for.
     if (sources.length === 0) return undefined;
-    saved.push({ tid, sources });
+    saved.push({ tid, hostId: hostIdFrom(item['host-id']), sources });
   }
   return saved;
 }

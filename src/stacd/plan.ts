@@ -27,6 +27,8 @@ import { makeTid, tidKey, type TidKey, type TransportId } from '../nvme/transpor
 /** One DC as stafd reports it. */
 export interface ReportedDc {
   readonly tid: TransportId;
+  /** Of its host NQN; empty if stafd does not say: then the NQN decides. */
+  readonly hostId: string;
   /** The last log that was read whole; unknown until the first. */
   readonly log: Answer<readonly DiscoveryEntry[]>;
   /**
@@ -48,6 +50,11 @@ export interface DiscoveryState {
 export interface IocExtra {
   /** Overrides of its configuration line; empty for those that were discovered. */
   readonly options: ConnectOptions;
+  /**
+   * What its host NQN is connected with; empty where the NQN decides. What a log lists inherits it
+   * from the DC.
+   */
+  readonly hostId: string;
   /** The log page entry that it comes from. */
   readonly entry: DiscoveryEntry | undefined;
   /** The DDC that lists it is not connected to a CDC. */
@@ -57,6 +64,7 @@ export interface IocExtra {
 export interface ConfiguredInput {
   readonly source: SourceId;
   readonly options: ConnectOptions;
+  readonly hostId: string;
   readonly answer: Answer<TransportId>;
 }
 
@@ -148,15 +156,16 @@ export function wantedControllers(
           ? extra
           : {
               options: before.extra.options,
+              hostId: before.extra.hostId,
               entry: before.extra.entry ?? extra.entry,
               // One path to it that is open is enough.
               ncc: before.extra.ncc && extra.ncc,
             },
     });
   };
-  for (const { answer, options, source } of snapshot.configured) {
+  for (const { answer, hostId, options, source } of snapshot.configured) {
     if (answer.kind === 'known') {
-      want(answer.value, source, { options, entry: undefined, ncc: false });
+      want(answer.value, source, { options, hostId, entry: undefined, ncc: false });
     }
   }
   if (snapshot.discovery.kind === 'unknown') return wanted;
@@ -165,7 +174,8 @@ export function wantedControllers(
     for (const entry of dc.log.value) {
       if (entry.subtype !== 'nvme') continue;
       const tid = ioTid(entry, dc.tid, snapshot);
-      want(tid, logSource(dc.tid), { options: {}, entry, ncc: hasNcc(entry) });
+      const extra = { options: {}, hostId: dc.hostId, entry, ncc: hasNcc(entry) };
+      want(tid, logSource(dc.tid), extra);
     }
   }
   return wanted;

@@ -116,9 +116,9 @@ export class StacdService {
 
   /** Before the first plan, so that it disconnects what nobody asks for any more. */
   async #restore(saved: readonly SavedIoc[]): Promise<void> {
-    for (const { sources, tid } of saved) {
+    for (const { hostId, sources, tid } of saved) {
       if (this.#core.stopping) return;
-      this.#core.controllers.add(tid, new Set(sources), RESTORED);
+      this.#core.controllers.add(tid, new Set(sources), { ...RESTORED, hostId });
       const key = tidKey(tid);
       if (!(await this.#core.controllers.adopt(key))) this.#core.controllers.remove(key, true);
     }
@@ -211,14 +211,16 @@ export class StacdService {
   }
 
   #save(): void {
-    const saved = this.#core.controllers
-      .live()
-      .map(({ driver, sources }): SavedIoc => ({ tid: driver.tid, sources: [...sources] }));
+    const saved = this.#core.controllers.live().map(({ driver, extra, sources }): SavedIoc => ({
+      tid: driver.tid,
+      hostId: extra.hostId,
+      sources: [...sources],
+    }));
     this.#core.lkc.save(dumpLkc(saved));
   }
 }
 
 /** What a configuration or a log says of it is filled in by the first plan. */
-const RESTORED: IocExtra = { options: {}, entry: undefined, ncc: false };
+const RESTORED = { options: {}, entry: undefined, ncc: false };
 
 const CONNECTING: ReadonlySet<string> = new Set(['connecting', 'disposing']);

@@ -1,6 +1,7 @@
 /** stafd's object on the bus: dbus/org.nvmexpress.staf.xml is the contract. */
 import xml from '../../dbus/org.nvmexpress.staf.xml';
 import { entryToDict } from '../nvme/discovery-log.ts';
+import { identityFor } from '../nvme/host-id.ts';
 import { tidKey } from '../nvme/transport-id.ts';
 import type { Bus, ExportedObject } from '../ports/bus.ts';
 import type { Clock } from '../ports/host.ts';
@@ -79,6 +80,8 @@ export function stafdObject(deps: StafdObjectDeps): ExportedObject {
       'unresponsive timeout': seconds < 0 ? 'forever' : `${String(seconds)} sec`,
     };
   };
+  const hostId = ({ driver, extra }: DcRecord): string =>
+    identityFor(service.settings.host, driver.tid.hostNqn, extra.hostId).hostid;
   const pages = (record: DcRecord): readonly Record<string, string>[] =>
     record.extra.log.kind === 'known' ? record.extra.log.value.entries.map(entryToDict) : [];
   return {
@@ -108,6 +111,7 @@ export function stafdObject(deps: StafdObjectDeps): ExportedObject {
             const { log: answer } = record.extra;
             return {
               'discovery-controller': describe(record, false),
+              'host-id': hostId(record),
               log:
                 answer.kind === 'known'
                   ? {

@@ -2,7 +2,7 @@
 import { known, unknown } from '../core/answer.ts';
 import { dictToEntry, entryToDict, type DiscoveryEntry } from '../nvme/discovery-log.ts';
 import { tidToDict, type TransportId } from '../nvme/transport-id.ts';
-import { isRecord, stringList, tidFromDict } from '../runtime/json-checks.ts';
+import { hostIdFrom, isRecord, stringList, tidFromDict } from '../runtime/json-checks.ts';
 import type { LogAnswer, Origin } from './plan.ts';
 
 export const STAFD_LKC_VERSION = 1;
@@ -10,6 +10,8 @@ export const STAFD_LKC_VERSION = 1;
 export interface SavedDc {
   readonly tid: TransportId;
   readonly origin: Origin;
+  /** As in {@link DcExtra}. */
+  readonly hostId: string;
   readonly sources: readonly string[];
   readonly log: LogAnswer;
 }
@@ -20,13 +22,16 @@ export interface SavedState {
   readonly controllers: readonly SavedDc[];
 }
 
-/** JSON: `{settled, controllers: [{tid, origin, sources, log: null | {generation, entries}}]}`. */
+/**
+ * JSON: `{settled, controllers: [{tid, origin, host-id, sources, log: null | {generation, entries}}]}`.
+ */
 export function dumpLkc({ controllers, settled }: SavedState): unknown {
   return {
     settled,
-    controllers: controllers.map(({ tid, origin, sources, log }) => ({
+    controllers: controllers.map(({ tid, origin, hostId, sources, log }) => ({
       tid: tidToDict(tid),
       origin,
+      'host-id': hostId,
       sources,
       log:
         log.kind === 'known'
@@ -52,7 +57,7 @@ export function parseLkc(content: unknown): SavedState | undefined {
     }
     // Nothing is ever kept that no source asked for.
     if (sources.length === 0) return undefined;
-    saved.push({ tid, origin, sources, log });
+    saved.push({ tid, origin, hostId: hostIdFrom(item['host-id']), sources, log });
   }
   return { settled: content['settled'], controllers: saved };
 }

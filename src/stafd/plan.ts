@@ -49,11 +49,14 @@ export interface DcExtra {
   readonly origin: Origin;
   /** Overrides of its configuration line; empty for DCs that are not configured. */
   readonly options: ConnectOptions;
+  /** What its host NQN is connected with; empty where the NQN decides. A referral inherits it. */
+  readonly hostId: string;
 }
 
 export interface ConfiguredInput {
   readonly source: SourceId;
   readonly options: ConnectOptions;
+  readonly hostId: string;
   readonly answer: Answer<TransportId>;
 }
 
@@ -68,6 +71,7 @@ export interface StafdSnapshot {
 }
 
 export interface DcSnapshot extends ExistingController {
+  readonly hostId: string;
   /**
    * When its connection was last lost or first tried without success; undefined while it is
    * connected, or answers its polls.
@@ -127,12 +131,13 @@ function wantedControllers(snapshot: StafdSnapshot, byKey: ByKey, configured: By
     // The first to ask has precedence: configured, then discovered, then referral.
     wanted.set(key, { key, tid, sources, extra: before?.extra ?? extra });
   };
-  for (const { answer, options, source } of snapshot.configured) {
-    if (answer.kind === 'known') want(answer.value, source, { origin: 'configured', options });
+  for (const { answer, hostId, options, source } of snapshot.configured) {
+    if (answer.kind !== 'known') continue;
+    want(answer.value, source, { origin: 'configured', options, hostId });
   }
   if (snapshot.mdns.kind === 'known') {
     for (const tid of snapshot.mdns.value) {
-      want(tid, MDNS_SOURCE, { origin: 'discovered', options: {} });
+      want(tid, MDNS_SOURCE, { origin: 'discovered', options: {}, hostId: '' });
     }
   }
   for (const { key, tid } of wanted.values()) roots.set(key, tid);
@@ -140,7 +145,9 @@ function wantedControllers(snapshot: StafdSnapshot, byKey: ByKey, configured: By
   for (const dc of snapshot.controllers) {
     if (!roots.has(dc.key) && stays(snapshot, configured, dc)) roots.set(dc.key, dc.tid);
   }
-  return { wanted, followed: followReferrals(snapshot, byKey, roots, want) };
+  const hostIdOf = (key: TidKey): string =>
+    wanted.get(key)?.extra.hostId ?? byKey.get(key)?.hostId ?? '';
+  return { wanted, followed: followReferrals(snapshot, byKey, roots, hostIdOf, want) };
 }
 
 /** From DC to DC by their logs; where a log is not known, to those that it once referred to. */
@@ -148,6 +155,7 @@ function followReferrals(
   snapshot: StafdSnapshot,
   byKey: ByKey,
   roots: ReadonlyMap<TidKey, TransportId>,
+  hostIdOf: (key: TidKey) => string,
   want: (tid: TransportId, source: SourceId, extra: DcExtra) => void,
 ): ReadonlySet<TidKey> {
   const referredBy = new Map<SourceId, DcSnapshot[]>();
@@ -166,12 +174,13 @@ function followReferrals(
     if (refusal(snapshot.config, referrer) !== undefined) continue;
     followed.add(key);
     const source = referralSource(key);
+    const hostId = hostIdOf(key);
     const log = byKey.get(key)?.log;
     if (log?.kind === 'known') {
       for (const entry of log.value.entries) {
         if (entry.subtype !== 'referral') continue;
         const tid = entryToTid(entry, referrer);
-        want(tid, source, { origin: 'referral', options: {} });
+        want(tid, source, { origin: 'referral', options: {}, hostId });
         queue.set(tidKey(tid), tid);
       }
     }

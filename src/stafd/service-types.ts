@@ -27,8 +27,8 @@ export type DcRecord = ControllerRecord<DcData>;
 
 /** A DC as the plan looks at it. */
 export function dcSnapshot({ driver, extra, sources }: DcRecord): DcSnapshot {
-  const { log, unresponsiveSince } = extra;
-  return { key: driver.key, tid: driver.tid, sources, unresponsiveSince, log };
+  const { hostId, log, unresponsiveSince } = extra;
+  return { key: driver.key, tid: driver.tid, sources, hostId, unresponsiveSince, log };
 }
 
 /** Who hears of changes: the D-Bus interface. */

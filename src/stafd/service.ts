@@ -109,7 +109,7 @@ export class StafdService {
     // What the kernel has is taken over, so that the first plan disconnects what it does not keep;
     // it starts the others, with what the configuration says of them now.
     const now = this.#deps.clock.now();
-    for (const { log, origin, sources, tid } of saved?.controllers ?? []) {
+    for (const { hostId, log, origin, sources, tid } of saved?.controllers ?? []) {
       if (this.#core.stopping) return;
       const polled = isPolled(this.settings.config, log);
       const resting = {
@@ -120,7 +120,7 @@ export class StafdService {
       controllers.add(
         tid,
         new Set(sources),
-        { origin, options: {}, log, unresponsiveSince: polled ? undefined : now },
+        { origin, options: {}, hostId, log, unresponsiveSince: polled ? undefined : now },
         polled ? resting : undefined,
       );
       await controllers.adopt(tidKey(tid));
@@ -316,6 +316,7 @@ export class StafdService {
     const saved = this.#core.controllers.live().map(({ driver, extra, sources }): SavedDc => ({
       tid: driver.tid,
       origin: extra.origin,
+      hostId: extra.hostId,
       sources: [...sources],
       log: extra.log,
     }));

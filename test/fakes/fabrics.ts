@@ -223,6 +223,17 @@ export class FakeFabrics implements Fabrics {
       });
     }
     const hostnqn = tid.hostNqn === '' ? host.hostnqn : tid.hostNqn;
+    // Linux 6.5 and newer: one host ID for a host NQN, and one host NQN for a host ID.
+    const { hostid } = host;
+    const sameHost = (other: KernelController): boolean =>
+      other.hostid === '' || (other.hostnqn === hostnqn) === (other.hostid === hostid);
+    if (!this.#devices.controllers.every(sameHost)) {
+      throw new PortError('the host NQN or ID is in use with another', {
+        code: 'EINVAL',
+        errorClass: 'retry',
+        errno: 22,
+      });
+    }
     const connection = {
       transport: tid.transport,
       traddr: tid.traddr,
@@ -242,7 +253,7 @@ export class FakeFabrics implements Fabrics {
     const { device } = this.#devices.add({
       ...connection,
       srcAddr: tid.hostTraddr,
-      hostid: host.hostid,
+      hostid,
       cntrltype: discovery ? 'discovery' : 'io',
       dctype: target.fields.dctype ?? 'none',
       hasChildren: !discovery,

@@ -144,7 +144,9 @@ controller=transport=fc;traddr=nn-0x204600a098cbcac6:pn-0x204700a098cbcac6
   ])('reports and skips the malformed field %s, and keeps the controller', (field, expected) => {
     const text = `[Controllers]\ncontroller=transport=tcp;${field};traddr=192.0.2.1;nqn=${NQN}\n`;
     const { config, problems } = parse('stacd', text);
-    expect(config.controllers).toEqual([{ tid: tid(), options: {}, file: 'F', line: 2 }]);
+    expect(config.controllers).toEqual([
+      { tid: tid(), options: {}, hostId: '', file: 'F', line: 2 },
+    ]);
     expect(problems).toHaveLength(1);
     expect(problems.map(formatProblem)[0]).toContain(expected);
   });
@@ -189,7 +191,7 @@ controller=transport=fc;traddr=nn-0x204600a098cbcac6:pn-0x204700a098cbcac6
     const entry = `controller=transport=tcp;traddr=192.0.2.1;nqn=${NQN}`;
     const text = `[Controllers]\n${entry};kato=1\n${entry};trsvcid=8009;kato=2\n`;
     expect(parse('stacd', text).config.controllers).toEqual([
-      { tid: tid(), options: { kato: 1 }, file: 'F', line: 2 },
+      { tid: tid(), options: { kato: 1 }, hostId: '', file: 'F', line: 2 },
     ]);
     expect(lines('stacd', text)).toEqual([
       'F:3: [Controllers] controller: is the same controller as in line 2; the first one counts',

@@ -91,3 +91,18 @@ test('fails as many calls as it was told to, and no other', async () => {
   await expect(fabrics.connect(request('nqn.a'))).rejects.toBe(error);
   expect(await fabrics.connect(request('nqn.a'))).toBe('nvme0');
 });
+
+test('keeps to one host ID for a host NQN and one host NQN for a host ID, as the kernel does', async () => {
+  const { fabrics } = world();
+  for (const nqn of ['nqn.a', 'nqn.b']) {
+    fabrics.addTarget({ kind: 'io', traddr: '192.0.2.1', subsysnqn: nqn });
+  }
+  await fabrics.connect(request('nqn.a'));
+  for (const other of [
+    { ...host, hostid: '2' },
+    { ...host, hostnqn: 'nqn.other' },
+  ]) {
+    const refused = fabrics.connect({ ...request('nqn.b'), host: other });
+    await expect(refused).rejects.toMatchObject({ code: 'EINVAL' });
+  }
+});

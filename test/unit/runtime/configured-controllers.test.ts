@@ -14,7 +14,7 @@ const RULES = {
 
 function at(traddr: string): ConfiguredController {
   const tid = makeTid({ transport: 'tcp', traddr, subsysnqn: 'nqn.dc' });
-  return { tid, options: {}, file: 'F', line: 1 };
+  return { tid, options: {}, hostId: '', file: 'F', line: 1 };
 }
 
 function bench() {

@@ -92,6 +92,17 @@ async function bench() {
 const READ = dc({ state: 'known', generation: '1', fresh: true }, PAGE);
 
 describe('what stafd knows', () => {
+  test.each([
+    ['11111111-1111-4111-8111-111111111111', '11111111-1111-4111-8111-111111111111'],
+    ['x,tls', ''],
+    [7, ''],
+    [undefined, ''],
+  ])('holds the host ID of a DC if it is one: %j', (hostId, expected) => {
+    const text = stateOf({ ...Object(READ), 'host-id': hostId });
+    const { controllers } = parseDiscoveryState(text, new MemoryLog());
+    expect(controllers.map((each) => each.hostId)).toEqual([expected]);
+  });
+
   test('is unknown until it is on the bus, and known from its first whole answer', async () => {
     const { daemon, source, changes } = await bench();
     expect(source.current().kind).toBe('unknown');

@@ -85,8 +85,8 @@ function answerOf({ away, reports, settled }: StafdStep): Answer<DiscoveryState>
     const what = reports[at] ?? 'missing';
     if (what === 'removed') removed.add(tidKey(tid));
     if (what === 'missing' || what === 'removed') return [];
-    if (what === 'unread') return [{ tid, log: unknown('not read'), fresh: false }];
-    return [{ tid, log: known(what.listed.map(entryAt)), fresh: what.fresh }];
+    if (what === 'unread') return [{ tid, hostId: '', log: unknown('not read'), fresh: false }];
+    return [{ tid, hostId: '', log: known(what.listed.map(entryAt)), fresh: what.fresh }];
   });
   return known({ settled, controllers, removed });
 }

@@ -100,8 +100,9 @@ function discovery({ away, reports, settled }: Moment): Answer<DiscoveryState> {
       removed.add(tidKey(tid));
       return [];
     }
-    if (what.kind === 'unread') return [{ tid, log: unknown('not read'), fresh: false }];
-    return [{ tid, log: known(what.listed.map(entryOf)), fresh: what.fresh }];
+    if (what.kind === 'unread')
+      return [{ tid, hostId: '', log: unknown('not read'), fresh: false }];
+    return [{ tid, hostId: '', log: known(what.listed.map(entryOf)), fresh: what.fresh }];
   });
   return known({ settled, controllers, removed });
 }
@@ -111,7 +112,7 @@ function configured({ lines }: Moment): StacdSnapshot['configured'] {
     const source = `configured:${String(index)}`;
     if (what.kind === 'missing') return [];
     const answer = what.kind === 'resolved' ? known(what.tid) : unknown('no such name');
-    return [{ source, options: {}, answer }];
+    return [{ source, options: {}, hostId: '', answer }];
   });
 }
 

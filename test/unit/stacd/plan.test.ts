@@ -55,7 +55,7 @@ function config(fields: Partial<ServiceConfig> = {}): ServiceConfig {
 }
 
 function dc(traddr: string, ...entries: readonly DiscoveryEntry[]): ReportedDc {
-  return { tid: dcTid(traddr), log: known(entries), fresh: true };
+  return { tid: dcTid(traddr), hostId: '', log: known(entries), fresh: true };
 }
 
 function state(fields: Partial<DiscoveryState> = {}): DiscoveryState {
@@ -84,7 +84,7 @@ function kinds(fields: Partial<StacdSnapshot>): readonly string[] {
 describe('what is wanted', () => {
   test('is what the logs list, reached from where their DC is reached', () => {
     const from = dcTid('10.0.0.1', { hostTraddr: '10.0.0.9', hostIface: 'eth1' });
-    const controllers = [{ tid: from, log: known([entry('10.1.0.1')]), fresh: true }];
+    const controllers = [{ tid: from, hostId: '', log: known([entry('10.1.0.1')]), fresh: true }];
     const [action] = planIoControllers(snapshot({ discovery: known(state({ controllers })) }));
     const expected = iocTid('10.1.0.1', { hostTraddr: '10.0.0.9', hostIface: 'eth1' });
     expect(action).toMatchObject({ kind: 'add', wanted: { tid: expected } });
@@ -92,7 +92,7 @@ describe('what is wanted', () => {
 
   test('has no interface where it is ignored', () => {
     const from = dcTid('10.0.0.1', { hostIface: 'eth1' });
-    const controllers = [{ tid: from, log: known([entry('10.1.0.1')]), fresh: true }];
+    const controllers = [{ tid: from, hostId: '', log: known([entry('10.1.0.1')]), fresh: true }];
     const [action] = planIoControllers(
       snapshot({ config: config({ ignoreIface: true }), discovery: known(state({ controllers })) }),
     );
@@ -114,7 +114,7 @@ describe('what is wanted', () => {
     const options = { kato: 7 };
     const [action] = planIoControllers(
       snapshot({
-        configured: [{ source: 'configured:a', options, answer: known(tid) }],
+        configured: [{ source: 'configured:a', options, hostId: '', answer: known(tid) }],
         discovery: known(state({ controllers: [dc('10.0.0.1', entry('10.1.0.1'))] })),
       }),
     );
@@ -197,7 +197,7 @@ describe('a configured controller', () => {
   const tid = iocTid('10.1.0.1');
   const controllers = [existing(tid, 'configured:name')];
   const entryOf = (answer: StacdSnapshot['configured'][number]['answer']) => [
-    { source: 'configured:name', options: {}, answer },
+    { source: 'configured:name', options: {}, hostId: '', answer },
   ];
 
   test('stays while its name cannot be resolved', () => {
@@ -268,7 +268,7 @@ describe('disconnect-scope', () => {
     ],
     [
       'a name is not resolved',
-      { configured: [{ source: 'configured:x', options: {}, answer: unknown('no') }] },
+      { configured: [{ source: 'configured:x', options: {}, hostId: '', answer: unknown('no') }] },
     ],
   ])('does not judge while %s', (_, fields) => {
     expect(audit({ discovery: listed, ...fields })).toBeUndefined();

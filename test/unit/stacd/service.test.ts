@@ -36,7 +36,7 @@ function entry(traddr: string, eflags = 0): DiscoveryEntry {
 
 function dc(entries: readonly DiscoveryEntry[], traddr = '10.0.0.1'): ReportedDc {
   const tid = makeTid({ transport: 'tcp', traddr, subsysnqn: 'nqn.dc', hostNqn: HOST });
-  return { tid, log: known(entries), fresh: true };
+  return { tid, hostId: '', log: known(entries), fresh: true };
 }
 
 function state(...list: readonly ReportedDc[]): { kind: 'known'; value: DiscoveryState } {
@@ -60,6 +60,31 @@ describe('I/O controllers', () => {
     expect(bench.connected).toEqual([A]);
     await bench.says(state(dc([entry(B)])));
     expect(bench.connected).toEqual([A, B]);
+  });
+
+  test('are connected with the host NQN and host ID of the DC whose log lists them', async () => {
+    const bench = new StacdBench();
+    bench.target(A);
+    bench.target(B);
+    await bench.start();
+    const ofA = dc([entry(A)]);
+    const ofB = dc([entry(B)], '10.0.0.2');
+    const hostId = '11111111-1111-4111-8111-111111111111';
+    const tid = makeTid({ ...ofB.tid, hostNqn: 'nqn.other' });
+    await bench.says(state(ofA, { ...ofB, tid, hostId }));
+    const hosts = (): unknown =>
+      bench.devices.controllers.map(({ hostid, hostnqn }) => [hostnqn, hostid]);
+    const expected = [
+      [HOST, 'id'],
+      ['nqn.other', hostId],
+    ];
+    expect(hosts()).toEqual(expected);
+    // Also while stafd is away, whatever becomes of the connection and of stacd.
+    await bench.service.stop();
+    const after = await new StacdBench('', bench).start();
+    for (const { device } of after.devices.controllers) after.devices.remove(device);
+    await after.clock.advance(60_000);
+    expect(hosts()).toEqual(expected);
   });
 
   test('follow a log that changes', async () => {

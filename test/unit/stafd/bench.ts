@@ -1,4 +1,5 @@
 /** stafd's service among fakes, with what mDNS reports set by the test. */
+import { withHostIds } from '../../../src/config/host-identities.ts';
 import { parseServiceConfig } from '../../../src/config/service-config.ts';
 import { known, type Answer } from '../../../src/core/answer.ts';
 import type { TransportId } from '../../../src/nvme/transport-id.ts';
@@ -99,8 +100,9 @@ export class StafdBench {
   }
 
   #settings(text: string): ServiceSettings {
+    const host = { hostnqn: HOST, hostid: 'id', key: new Secret(HOST_KEY) };
     const { config } = parseServiceConfig('stafd', [{ file: 'stafd.conf', text }]);
-    return { config, host: { hostnqn: HOST, hostid: 'id', key: new Secret(HOST_KEY) } };
+    return { config: withHostIds(config, host).config, host };
   }
 }
 

@@ -92,7 +92,13 @@ describe('its answers', () => {
     expect(state).toMatchObject({
       version: 1,
       settled: true,
-      controllers: [{ log: { state: 'known', generation: '1', fresh: true }, 'log-pages': pages }],
+      controllers: [
+        {
+          'host-id': 'id',
+          log: { state: 'known', generation: '1', fresh: true },
+          'log-pages': pages,
+        },
+      ],
     });
     const read = Array.isArray(pages)
       ? dictToEntry(pages[0] as Record<string, unknown>)

@@ -48,6 +48,7 @@ export function existing(
     key: tidKey(tid),
     tid,
     sources: new Set(sources),
+    hostId: '',
     unresponsiveSince: undefined,
     log: readLog(),
     ...fields,

@@ -71,6 +71,7 @@ function pass(now: Moment, before: ReadonlyMap<string, DcSnapshot>): Map<string,
   const configured = Object.entries(now.configured).map(([traddr, resolved]) => ({
     source: `configured:${traddr}`,
     options: {},
+    hostId: '',
     answer: resolved ? known(dcTid(traddr)) : unknown('no such name'),
   }));
   const actions = planDiscoveryControllers(

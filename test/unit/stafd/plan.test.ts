@@ -22,7 +22,7 @@ function line(
   traddr: string,
   source = `configured:${traddr}`,
 ): StafdSnapshot['configured'][number] {
-  return { source, options: {}, answer: known(dcTid(traddr)) };
+  return { source, options: {}, hostId: '', answer: known(dcTid(traddr)) };
 }
 
 /** What becomes of each controller, by address. */
@@ -52,7 +52,7 @@ describe('what is wanted', () => {
   test('takes a referral from where the referring DC is reached', () => {
     const tid = dcTid(A, { hostTraddr: '10.0.0.9', hostIface: 'eth1' });
     const controllers = [existing(A, ['configured:a'], { tid, key: tidKey(tid), log: readLog(B) })];
-    const configured = [{ source: 'configured:a', options: {}, answer: known(tid) }];
+    const configured = [{ source: 'configured:a', options: {}, hostId: '', answer: known(tid) }];
     const [, added] = planDiscoveryControllers(snapshot({ configured, controllers }));
     const expected = dcTid(B, { hostTraddr: '10.0.0.9', hostIface: 'eth1' });
     expect(added).toMatchObject({ kind: 'add', wanted: { tid: expected } });
@@ -129,7 +129,12 @@ describe('a referral', () => {
   });
 
   test('of a DC whose name cannot be resolved now is still followed', () => {
-    const unresolved = { source: 'configured:a', options: {}, answer: unknown('no such name') };
+    const unresolved = {
+      source: 'configured:a',
+      options: {},
+      hostId: '',
+      answer: unknown('no such name'),
+    };
     const controllers = [
       existing(A, ['configured:a'], { log: readLog(B) }),
       existing(B, [from(A)]),

@@ -169,8 +169,9 @@ describe('a reference', () => {
 
   it('in a unit is to a page', () => {
     const folder = join(root, 'systemd');
-    const references = readdirSync(folder).flatMap((unit) =>
-      [...readFileSync(join(folder, unit), 'utf8').matchAll(/man:(\S+)/g)].map(
+    const units = readdirSync(folder, { withFileTypes: true }).filter((entry) => entry.isFile());
+    const references = units.flatMap(({ name }) =>
+      [...readFileSync(join(folder, name), 'utf8').matchAll(/man:(\S+)/g)].map(
         ([, reference]) => reference,
       ),
     );
