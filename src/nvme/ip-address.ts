@@ -157,6 +157,11 @@ export function sameIpAddress(a: string, b: string): boolean {
   return left !== undefined && right !== undefined && equalIpAddresses(left, right);
 }
 
+/** fe80::/10 (RFC 4291, 2.5.6): means something on one link only. */
+export function isLinkLocal({ bytes, family }: IpAddress): boolean {
+  return family === 'ipv6' && bytes[0] === 0xfe && ((bytes[1] ?? 0) & 0xc0) === 0x80;
+}
+
 /** Whether the address is `0.0.0.0` or `::` in any spelling: a DC's way to say "no address". */
 export function isUnspecifiedAddress(text: string): boolean {
   return parseIpAddress(text)?.bytes.every((byte) => byte === 0) ?? false;

@@ -3,6 +3,7 @@
  * exactly which errno a connection ended with. Every socket is non-blocking; no call here waits.
  */
 import { endianness } from 'node:os';
+import { isLinkLocal } from '../nvme/ip-address.ts';
 import type { IpAddress, IpFamily } from '../nvme/ip-address.ts';
 import { loadKoffi } from './koffi.ts';
 
@@ -177,11 +178,6 @@ export class LibcSockets {
     if (/^[1-9][0-9]{0,8}$/.test(name)) return Number(name);
     return { errno: name.includes('\0') ? EINVAL : ENODEV };
   }
-}
-
-/** fe80::/10 (RFC 4291, 2.5.6): means something on one link only. */
-function isLinkLocal({ family, bytes }: IpAddress): boolean {
-  return family === 'ipv6' && bytes[0] === 0xfe && ((bytes[1] ?? 0) & 0xc0) === 0x80;
 }
 
 /** A number in the machine's own byte order. */

@@ -14,6 +14,7 @@ import {
   type ProcessFacts,
   type TidStrings,
 } from '../runtime/process-info.ts';
+import { expiry } from './plan.ts';
 import type { DcRecord, StafdListener } from './service-types.ts';
 import type { StafdService } from './service.ts';
 
@@ -67,13 +68,12 @@ export function stafdObject(deps: StafdObjectDeps): ExportedObject {
       ? { ...controllerDetails(record.driver, record.extra.options, clock.now()), ...own(record) }
       : controllerId(record.driver, record.extra.options);
   const own = (record: DcRecord): Record<string, string> => {
-    const { origin, unresponsiveSince } = record.extra;
+    const { origin } = record.extra;
     if (origin !== 'discovered') return { origin };
-    const seconds = service.settings.config.zeroconfPersistence;
-    const remaining =
-      unresponsiveSince === undefined || seconds < 0
-        ? undefined
-        : unresponsiveSince + seconds * 1000 - clock.now();
+    const { config } = service.settings;
+    const seconds = config.zeroconfPersistence;
+    const due = expiry(config, record.extra);
+    const remaining = due === undefined ? undefined : due - clock.now();
     return {
       origin,
       'unresponsive timer': timerText(Math.max(0, seconds) * 1000, remaining),
@@ -130,6 +130,7 @@ export function stafdObject(deps: StafdObjectDeps): ExportedObject {
           ...processInfo(deps.facts(), log, service.settings.host, service.disposing()),
           'connect queue': service.queueLength,
           settled: service.settled,
+          avahi: service.mdnsInfo(),
         }),
       ],
       [`${DEBUG}.controller_info`]: (...tid: TidStrings) => {

@@ -60,13 +60,22 @@ export interface ConfiguredInput {
   readonly answer: Answer<TransportId>;
 }
 
+/** What mDNS says now. What it has found is wanted at once, however much is still to be found. */
+export interface MdnsReport {
+  /** Announced, and found to answer. */
+  readonly offered: readonly TransportId[];
+  /** All that is announced, whether it answers or not. */
+  readonly announced: ReadonlySet<TidKey>;
+  /** Why more may be announced than is known; undefined: what is missing is not announced. */
+  readonly incomplete: string | undefined;
+}
+
 export interface StafdSnapshot {
   /** Milliseconds, monotonic. */
   readonly now: number;
   readonly config: ServiceConfig;
   readonly configured: readonly ConfiguredInput[];
-  /** TIDs that mDNS reports now. */
-  readonly mdns: Answer<readonly TransportId[]>;
+  readonly mdns: MdnsReport;
   readonly controllers: readonly DcSnapshot[];
 }
 
@@ -77,6 +86,8 @@ export interface DcSnapshot extends ExistingController {
    * connected, or answers its polls.
    */
   readonly unresponsiveSince: number | undefined;
+  /** Since when mDNS is known not to announce it; gaps in which it was unknown do not count. */
+  readonly silentSince: number | undefined;
   readonly log: LogAnswer;
 }
 
@@ -106,7 +117,7 @@ export function planDiscoveryControllers(snapshot: StafdSnapshot): readonly DcAc
 }
 
 /** An explicit setting that forbids the controller, in words. */
-function refusal(config: ServiceConfig, tid: TransportId): string | undefined {
+export function refusal(config: ServiceConfig, tid: TransportId): string | undefined {
   const exclude = matchesExclude(tid, config.excludes);
   if (exclude !== undefined) return `excluded by ${placeText(exclude)}`;
   return addressRefusal(tid, config.ipFamilies);
@@ -135,10 +146,8 @@ function wantedControllers(snapshot: StafdSnapshot, byKey: ByKey, configured: By
     if (answer.kind !== 'known') continue;
     want(answer.value, source, { origin: 'configured', options, hostId });
   }
-  if (snapshot.mdns.kind === 'known') {
-    for (const tid of snapshot.mdns.value) {
-      want(tid, MDNS_SOURCE, { origin: 'discovered', options: {}, hostId: '' });
-    }
+  for (const tid of snapshot.mdns.offered) {
+    want(tid, MDNS_SOURCE, { origin: 'discovered', options: {}, hostId: '' });
   }
   for (const { key, tid } of wanted.values()) roots.set(key, tid);
   // Those that stay without being wanted (mDNS silent, name unresolved) still refer to others.
@@ -200,29 +209,46 @@ function stays(snapshot: StafdSnapshot, configured: BySource, dc: DcSnapshot): b
   return false;
 }
 
+/**
+ * A DC that mDNS found stays while it is announced or connected, and for a while after both ended:
+ * what its log lists stays with it.
+ */
 function mdnsEvidence(snapshot: StafdSnapshot, dc: DcSnapshot | undefined): SourceEvidence {
-  if (snapshot.mdns.kind === 'unknown') return { kind: 'unknown', why: snapshot.mdns.why };
+  const { config, mdns, now } = snapshot;
+  if (dc !== undefined && mdns.announced.has(dc.key)) {
+    return { kind: 'unknown', why: 'announced by mDNS, though it was not found to answer' };
+  }
+  if (mdns.incomplete !== undefined) return { kind: 'unknown', why: mdns.incomplete };
   if (dc === undefined) return { kind: 'absent', why: 'mDNS no longer reports it' };
   if (dc.unresponsiveSince === undefined) {
     return { kind: 'unknown', why: 'connected, though mDNS is silent about it' };
   }
-  const seconds = snapshot.config.zeroconfPersistence;
-  if (seconds < 0) return { kind: 'unknown', why: 'kept for ever, though mDNS is silent' };
-  if (snapshot.now - dc.unresponsiveSince < seconds * 1000) {
+  if (config.zeroconfPersistence < 0) {
+    return { kind: 'unknown', why: 'kept for ever, though mDNS is silent' };
+  }
+  if (now < (expiry(config, dc) ?? Infinity)) {
     return { kind: 'unknown', why: 'kept for a while, though mDNS is silent about it' };
   }
   return { kind: 'absent', why: 'mDNS no longer reports it and it does not answer' };
 }
 
-/** When the time of the next DC is over that only mDNS named and that is not connected. */
+/** When its time is over; undefined while mDNS is not silent about it, or it is connected. */
+export function expiry(
+  config: ServiceConfig,
+  dc: Pick<DcSnapshot, 'silentSince' | 'unresponsiveSince'>,
+): number | undefined {
+  const { silentSince, unresponsiveSince } = dc;
+  if (silentSince === undefined || unresponsiveSince === undefined) return undefined;
+  if (config.zeroconfPersistence < 0) return undefined;
+  return Math.max(silentSince, unresponsiveSince) + config.zeroconfPersistence * 1000;
+}
+
+/** When the time of the next DC is over that mDNS named and that is not connected. */
 export function nextExpiry({ config, controllers, now }: StafdSnapshot): number {
-  const seconds = config.zeroconfPersistence;
-  if (seconds < 0) return Infinity;
   let next = Infinity;
-  for (const { sources, unresponsiveSince } of controllers) {
-    if (unresponsiveSince === undefined || !sources.has(MDNS_SOURCE)) continue;
-    const due = unresponsiveSince + seconds * 1000;
-    if (due > now) next = Math.min(next, due);
+  for (const dc of controllers) {
+    const due = dc.sources.has(MDNS_SOURCE) ? expiry(config, dc) : undefined;
+    if (due !== undefined && due > now) next = Math.min(next, due);
   }
   return next;
 }

@@ -1,16 +1,17 @@
 /** What stafd's service is made of and whom it tells. */
-import type { Answer } from '../core/answer.ts';
 import type { RefusedEntry } from '../nvme/discovery-log.ts';
 import type { TransportId } from '../nvme/transport-id.ts';
 import type { ControllerRecord } from '../runtime/controller-set.ts';
-import type { ServiceDeps } from '../runtime/service-core.ts';
-import type { DcExtra, DcSnapshot, LogAnswer } from './plan.ts';
+import type { ServiceDeps, ServiceSettings } from '../runtime/service-core.ts';
+import type { DcExtra, DcSnapshot, LogAnswer, MdnsReport } from './plan.ts';
 
 /** A discovery controller with what stafd knows of it. */
 export interface DcData extends DcExtra {
   readonly log: LogAnswer;
   /** The driver's `outOfReachSince`; before its first step, when it was made. */
   readonly unresponsiveSince: number | undefined;
+  /** Since when mDNS is known not to announce it; undefined while it does. */
+  readonly silentSince: number | undefined;
   /** What of its log was refused, as it was last said: the same is not said again. */
   readonly refusal?: string | undefined;
 }
@@ -27,8 +28,9 @@ export type DcRecord = ControllerRecord<DcData>;
 
 /** A DC as the plan looks at it. */
 export function dcSnapshot({ driver, extra, sources }: DcRecord): DcSnapshot {
-  const { hostId, log, unresponsiveSince } = extra;
-  return { key: driver.key, tid: driver.tid, sources, hostId, unresponsiveSince, log };
+  const { hostId, log, silentSince, unresponsiveSince } = extra;
+  const { key, tid } = driver;
+  return { key, tid, sources, hostId, unresponsiveSince, silentSince, log };
 }
 
 /** Who hears of changes: the D-Bus interface. */
@@ -43,9 +45,15 @@ export interface NvmeCli {
   connectAll(device: string, hostTraddr: string, hostIface: string): void;
 }
 
-/** Services that mDNS reports. */
+/** Discovery controllers that mDNS finds. */
 export interface DcBrowser {
-  current(): Answer<readonly TransportId[]>;
+  /** Begins, goes on or ends as the configuration says; tries again what did not answer. */
+  configure(settings: ServiceSettings): void;
+  /** What is known now; begins what this asks for. */
+  look(): MdnsReport;
+  /** For people: timer, service types, services. */
+  info(): Record<string, unknown>;
+  dispose(): void;
 }
 
 export interface StafdDeps extends ServiceDeps {

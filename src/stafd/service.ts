@@ -15,7 +15,7 @@ import {
   isDiscoveryController,
   matchesConnection,
 } from '../nvme/connection-match.ts';
-import { printTid, tidKey, type TransportId } from '../nvme/transport-id.ts';
+import { printTid, tidKey } from '../nvme/transport-id.ts';
 import type { DeviceEvent } from '../ports/devices.ts';
 import type { Disposable } from '../ports/disposable.ts';
 import type { RawDiscoveryLog } from '../ports/fabrics.ts';
@@ -29,7 +29,13 @@ import {
   type SavedDc,
   type SavedState,
 } from './last-known-config.ts';
-import { nextExpiry, planDiscoveryControllers, type StafdSnapshot } from './plan.ts';
+import {
+  MDNS_SOURCE,
+  nextExpiry,
+  planDiscoveryControllers,
+  type MdnsReport,
+  type StafdSnapshot,
+} from './plan.ts';
 import { isPolled, keepsConnection, pollMs } from './polling.ts';
 import {
   dcSnapshot,
@@ -41,6 +47,12 @@ import {
 
 /** The loop looks at everything this often anyway. */
 const EXPIRY_WITHIN_MS = 60_000;
+/**
+ * How long mDNS is waited for before the list of DCs counts as complete without it. By then
+ * avahi-daemon was asked at the start and woken twice, every 60 s; on a host without one, or where
+ * it hangs, there would be no end.
+ */
+const MDNS_PATIENCE_MS = 150_000;
 
 export class StafdService {
   readonly #deps: StafdDeps;
@@ -50,6 +62,7 @@ export class StafdService {
   #restoredSettled = false;
   #expiry: Disposable | undefined;
   #atStop: readonly DcRecord[] | undefined;
+  #begun = 0;
 
   constructor(settings: ServiceSettings, deps: StafdDeps) {
     this.#deps = deps;
@@ -79,7 +92,7 @@ export class StafdService {
   /**
    * The list of DCs is complete, so that one that is missing is not wanted: all sources have
    * answered since the start, the logs of all DCs included, since they may refer to others; or a
-   * list that was complete was remembered.
+   * list that was complete was remembered. Only mDNS is not waited for without end.
    */
   get settled(): boolean {
     return this.#settled;
@@ -102,8 +115,15 @@ export class StafdService {
     return this.#core.queueLength;
   }
 
+  /** What mDNS has found, for people. */
+  mdnsInfo(): Record<string, unknown> {
+    return this.#deps.browser.info();
+  }
+
   async start(): Promise<void> {
     const { controllers, loop } = this.#core;
+    this.#begun = this.#deps.clock.now();
+    this.#deps.browser.configure(this.settings);
     const saved = await this.#core.begin();
     this.#restoredSettled = saved?.settled ?? false;
     // What the kernel has is taken over, so that the first plan disconnects what it does not keep;
@@ -117,10 +137,11 @@ export class StafdService {
         everyMs: pollMs(this.settings.config) ?? 0,
         until: now,
       } as const;
+      const unresponsiveSince = polled ? undefined : now;
       controllers.add(
         tid,
         new Set(sources),
-        { origin, options: {}, hostId, log, unresponsiveSince: polled ? undefined : now },
+        { origin, options: {}, hostId, log, unresponsiveSince, silentSince: undefined },
         polled ? resting : undefined,
       );
       await controllers.adopt(tidKey(tid));
@@ -130,6 +151,7 @@ export class StafdService {
 
   /** Applies a configuration that was read anew; nothing that stays configured is dropped. */
   reload(settings: ServiceSettings): void {
+    this.#deps.browser.configure(settings);
     this.#core.reload(settings);
     for (const { driver } of this.#core.controllers.live()) driver.feed({ kind: 'refresh' });
   }
@@ -142,6 +164,7 @@ export class StafdService {
   /** Leaves or disconnects the connections as the configuration says; resolves when done. */
   async stop(): Promise<void> {
     this.#atStop = this.#core.controllers.live();
+    this.#deps.browser.dispose();
     await this.#core.stop({
       keepsConnection: ({ extra }) => keepsConnection(this.settings.config, extra.log),
       save: () => {
@@ -152,12 +175,15 @@ export class StafdService {
   }
 
   #pass(): void {
-    const { clock, listener, log } = this.#deps;
-    const removed = this.#core.apply(planDiscoveryControllers(this.#picture()), {
+    const { browser, clock, listener, log } = this.#deps;
+    const mdns = browser.look();
+    this.#noteSilence(mdns);
+    const removed = this.#core.apply(planDiscoveryControllers(this.#picture(mdns)), {
       created: ({ extra }) => ({
         ...extra,
         log: unknown('it was not read yet'),
         unresponsiveSince: clock.now(),
+        silentSince: undefined,
       }),
       added: ({ driver: { tid }, extra }) => {
         log.info(`${printTid(tid)} - Added (${extra.origin})`, controllerFields(tid, undefined));
@@ -165,35 +191,43 @@ export class StafdService {
       kept: (record, planned) => ({ ...record.extra, ...planned }),
       keepsConnection: () => false,
     });
-    this.#settle();
+    this.#settle(mdns);
     this.#save();
-    this.#armExpiry(this.#picture());
+    this.#armExpiry(this.#picture(mdns));
     if (removed > 0) {
       listener.dcRemoved();
       listener.discoveryStateChanged();
     }
   }
 
-  #picture(): StafdSnapshot {
+  #picture(mdns: MdnsReport): StafdSnapshot {
     return {
       now: this.#deps.clock.now(),
       config: this.settings.config,
       configured: this.#core.configured.list(),
-      mdns: this.#mdns(),
+      mdns,
       controllers: this.#core.controllers.live().map(dcSnapshot),
     };
   }
 
-  #mdns(): Answer<readonly TransportId[]> {
-    return this.settings.config.zeroconf ? this.#deps.browser.current() : known([]);
+  #noteSilence({ announced, incomplete }: MdnsReport): void {
+    for (const record of this.#core.controllers.live()) {
+      if (announced.has(record.driver.key)) {
+        record.extra = { ...record.extra, silentSince: undefined };
+      } else if (record.sources.has(MDNS_SOURCE) && incomplete === undefined) {
+        const silentSince = record.extra.silentSince ?? this.#deps.clock.now();
+        record.extra = { ...record.extra, silentSince };
+      }
+    }
   }
 
-  #settle(): void {
+  #settle(mdns: MdnsReport): void {
     if (this.#settled) return;
     if (!this.#restoredSettled) {
+      const patience = this.#begun + MDNS_PATIENCE_MS - this.#deps.clock.now();
+      if (mdns.incomplete !== undefined && patience > 0) return;
       const answers: readonly Answer<unknown>[] = [
         ...this.#core.configured.list().map(({ answer }) => answer),
-        this.#mdns(),
         ...this.#core.controllers.live().map(({ extra }) => extra.log),
       ];
       if (answers.some(({ kind }) => kind === 'unknown')) return;

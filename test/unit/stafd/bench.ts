@@ -1,8 +1,8 @@
 /** stafd's service among fakes, with what mDNS reports set by the test. */
 import { withHostIds } from '../../../src/config/host-identities.ts';
 import { parseServiceConfig } from '../../../src/config/service-config.ts';
-import { known, type Answer } from '../../../src/core/answer.ts';
 import type { TransportId } from '../../../src/nvme/transport-id.ts';
+import type { MdnsReport } from '../../../src/stafd/plan.ts';
 import { StafdService } from '../../../src/stafd/service.ts';
 import type { ServiceSettings } from '../../../src/runtime/service-core.ts';
 import type { DcRecord } from '../../../src/stafd/service-types.ts';
@@ -13,7 +13,7 @@ import type { EntryFields } from '../../fakes/discovery-log.ts';
 import { FakeFabrics, type FakeTarget, type TargetFields } from '../../fakes/fabrics.ts';
 import { FakeInterfaces, FakeProber, FakeResolver, MemoryStateFile } from '../../fakes/host.ts';
 import { MemoryLog } from '../../fakes/log.ts';
-import { HOST } from './plan-samples.ts';
+import { found, HOST } from './plan-samples.ts';
 
 /** The host's DH-HMAC-CHAP secret: nobody is to see it. */
 export const HOST_KEY = 'DHHC-1:00:ia6zGodOr4SEG0Zzaw398rpY0wqipUWj4jWjUh4HWUz6aQ2n:';
@@ -32,7 +32,10 @@ export class StafdBench {
   readonly told: string[] = [];
   /** Devices that were left to nvme-cli. */
   readonly leftToNvmeCli: string[] = [];
-  mdns: Answer<readonly TransportId[]> = known([]);
+  mdns: MdnsReport = found();
+  /** Configurations that the browser was given. */
+  browsed = 0;
+  browserDisposed = false;
 
   /** `before`: the bench whose kernel and files this one finds, as after a restart. */
   constructor(text = '', before?: StafdBench) {
@@ -43,7 +46,12 @@ export class StafdBench {
     this.service = new StafdService(this.#settings(text), {
       ...{ clock, devices, fabrics, interfaces, lkcFile, log, prober, resolver },
       random: () => 0.5,
-      browser: { current: () => this.mdns },
+      browser: {
+        configure: () => void (this.browsed += 1),
+        look: () => this.mdns,
+        info: () => ({ 'service types': [] }),
+        dispose: () => void (this.browserDisposed = true),
+      },
       nvmeCli: { connectAll: (device) => void this.leftToNvmeCli.push(device) },
       listener: {
         logPagesChanged: (tid, device) => {
@@ -71,7 +79,7 @@ export class StafdBench {
   }
 
   async reports(...tids: readonly TransportId[]): Promise<void> {
-    this.mdns = known(tids);
+    this.mdns = found(...tids);
     this.service.sourceChanged();
     await this.clock.advance(2_000);
   }

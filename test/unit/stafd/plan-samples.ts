@@ -3,7 +3,7 @@ import { defaultServiceConfig, type ServiceConfig } from '../../../src/config/se
 import { known, unknown } from '../../../src/core/answer.ts';
 import type { DiscoveryEntry } from '../../../src/nvme/discovery-log.ts';
 import { makeTid, tidKey, type TransportId } from '../../../src/nvme/transport-id.ts';
-import type { DcSnapshot, LogAnswer, StafdSnapshot } from '../../../src/stafd/plan.ts';
+import type { DcSnapshot, LogAnswer, MdnsReport, StafdSnapshot } from '../../../src/stafd/plan.ts';
 
 export const HOST = 'nqn.2014-08.org.nvmexpress:uuid:host';
 
@@ -36,6 +36,21 @@ export function remembered(...traddrs: readonly string[]): LogAnswer {
   return known({ generation: '1', entries: traddrs.map(referral), fresh: false });
 }
 
+/** mDNS has found these, which answer, and nothing else. */
+export function found(...tids: readonly TransportId[]): MdnsReport {
+  return { offered: tids, announced: new Set(tids.map(tidKey)), incomplete: undefined };
+}
+
+/** mDNS has found these and may have missed others. */
+export function foundSoFar(why: string, ...tids: readonly TransportId[]): MdnsReport {
+  return { ...found(...tids), incomplete: why };
+}
+
+/** mDNS announces these, and they do not answer. */
+export function announced(...tids: readonly TransportId[]): MdnsReport {
+  return { ...found(...tids), offered: [] };
+}
+
 export const UNREAD: LogAnswer = unknown('it was not read yet');
 
 export function existing(
@@ -50,6 +65,7 @@ export function existing(
     sources: new Set(sources),
     hostId: '',
     unresponsiveSince: undefined,
+    silentSince: undefined,
     log: readLog(),
     ...fields,
   };
@@ -64,7 +80,7 @@ export function snapshot(fields: Partial<StafdSnapshot> = {}): StafdSnapshot {
     now: 1_000_000,
     config: config(),
     configured: [],
-    mdns: known([]),
+    mdns: found(),
     controllers: [],
     ...fields,
   };

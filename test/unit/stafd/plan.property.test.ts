@@ -10,7 +10,17 @@ import {
   type DcSnapshot,
   type LogAnswer,
 } from '../../../src/stafd/plan.ts';
-import { config, dcTid, existing, readLog, remembered, snapshot, UNREAD } from './plan-samples.ts';
+import {
+  config,
+  dcTid,
+  existing,
+  found,
+  foundSoFar,
+  readLog,
+  remembered,
+  snapshot,
+  UNREAD,
+} from './plan-samples.ts';
 
 const TRADDRS = ['10.0.0.1', '10.0.0.2', '10.0.0.3', '10.0.0.4'];
 const some = fc.subarray(TRADDRS);
@@ -81,7 +91,7 @@ function pass(now: Moment, before: ReadonlyMap<string, DcSnapshot>): Map<string,
         excludes: now.excluded.map((traddr) => ({ traddr, file: 'F', line: 1 })),
       }),
       configured,
-      mdns: now.mdns === undefined ? unknown('away') : known(now.mdns.map((it) => dcTid(it))),
+      mdns: now.mdns === undefined ? foundSoFar('away') : found(...now.mdns.map((it) => dcTid(it))),
       controllers: [...before.values()],
     }),
   );
@@ -108,7 +118,7 @@ function drift(now: Moment, there: ReadonlyMap<string, DcSnapshot>): Map<string,
     const connected = now.connected.includes(traddr);
     const answer = now.logs[TRADDRS.indexOf(traddr)] ?? UNREAD;
     const unresponsiveSince = connected ? undefined : 0;
-    changed.set(traddr, { ...dc, unresponsiveSince, log: answer });
+    changed.set(traddr, { ...dc, unresponsiveSince, silentSince: 0, log: answer });
   }
   return changed;
 }

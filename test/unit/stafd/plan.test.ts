@@ -8,7 +8,18 @@ import {
   referralSource,
   type StafdSnapshot,
 } from '../../../src/stafd/plan.ts';
-import { config, dcTid, existing, readLog, remembered, snapshot, UNREAD } from './plan-samples.ts';
+import {
+  announced,
+  config,
+  dcTid,
+  existing,
+  found,
+  foundSoFar,
+  readLog,
+  remembered,
+  snapshot,
+  UNREAD,
+} from './plan-samples.ts';
 
 const A = '10.0.0.1';
 const B = '10.0.0.2';
@@ -39,7 +50,7 @@ function fates(fields: Partial<StafdSnapshot>): Readonly<Record<string, string>>
 describe('what is wanted', () => {
   test('is configured, reported by mDNS, or referred to, in this order of precedence', () => {
     const controllers = [existing(A, [`configured:${A}`], { log: readLog(A, B, C) })];
-    const mdns = known([dcTid(A), dcTid(B)]);
+    const mdns = found(dcTid(A), dcTid(B));
     const actions = planDiscoveryControllers(
       snapshot({ configured: [line(A)], mdns, controllers }),
     );
@@ -144,7 +155,7 @@ describe('a referral', () => {
 });
 
 describe('a DC that mDNS no longer reports', () => {
-  const lost = { unresponsiveSince: 1_000_000 };
+  const lost = { unresponsiveSince: 1_000_000, silentSince: 1_000_000 };
 
   function fate(seconds: number, now: number, fields = {}): string | undefined {
     const controllers = [existing(A, [MDNS_SOURCE], { ...lost, ...fields })];
@@ -159,26 +170,33 @@ describe('a DC that mDNS no longer reports', () => {
     expect(fate(0, 1_000_000)).toBe('remove');
   });
 
-  test('goes when it was unconnected for the persistence, not before', () => {
-    expect(fate(60, 1_059_999)).toBe('keep');
-    expect(fate(60, 1_060_000)).toBe('remove');
+  test.each([
+    ['silent last', { silentSince: 1_000_000, unresponsiveSince: 5 }],
+    ['unconnected last', { silentSince: 5, unresponsiveSince: 1_000_000 }],
+  ])('goes when it was silent and unconnected for the persistence, not before: %s', (_, since) => {
+    expect(fate(60, 1_059_999, since)).toBe('keep');
+    expect(fate(60, 1_060_000, since)).toBe('remove');
   });
 
   test('never goes with a persistence of -1', () => {
     expect(fate(-1, 9e12)).toBe('keep');
   });
 
-  test('stays while mDNS itself is unknown', () => {
+  test.each([
+    ['mDNS itself is unknown', foundSoFar('avahi-daemon is not running')],
+    ['it is announced and does not answer', announced(dcTid(A))],
+    ['only others were found so far', foundSoFar('still looking', dcTid(B))],
+  ])('stays while %s', (_, mdns) => {
     const controllers = [existing(A, [MDNS_SOURCE], lost)];
-    const mdns = unknown('avahi-daemon is not running');
-    expect(fates({ now: 9e12, mdns, controllers })).toEqual({ [A]: 'keep' });
+    const settings = config({ zeroconfPersistence: 0 });
+    expect(fates({ now: 9e12, config: settings, mdns, controllers })[A]).toBe('keep');
   });
 
   test('goes at once when it is excluded, connected or not', () => {
     const controllers = [existing(A, [MDNS_SOURCE])];
     const excludes = [{ transport: 'tcp' as const, file: 'F', line: 1 }];
     const settings = config({ excludes, zeroconfPersistence: -1 });
-    expect(fates({ config: settings, mdns: known([dcTid(A)]), controllers })).toEqual({
+    expect(fates({ config: settings, mdns: found(dcTid(A)), controllers })).toEqual({
       [A]: 'remove',
     });
   });
@@ -187,11 +205,22 @@ describe('a DC that mDNS no longer reports', () => {
     const controllers = [
       existing(A, [MDNS_SOURCE], lost),
       existing(B, [`configured:${B}`], { unresponsiveSince: 999_000 }),
+      existing(C, [MDNS_SOURCE], { ...lost, silentSince: undefined }),
     ];
     const due = (seconds: number): number =>
       nextExpiry(snapshot({ config: config({ zeroconfPersistence: seconds }), controllers }));
     expect(due(60)).toBe(1_060_000);
     expect(due(-1)).toBe(Infinity);
+  });
+});
+
+describe('what mDNS has found', () => {
+  test('is wanted at once, though more is still being looked for', () => {
+    expect(fates({ mdns: foundSoFar('still looking', dcTid(A)) })).toEqual({ [A]: 'add' });
+  });
+
+  test('is not wanted before it is known to answer', () => {
+    expect(fates({ mdns: announced(dcTid(A)) })).toEqual({});
   });
 });
 
@@ -202,7 +231,7 @@ describe('a configured DC', () => {
 
   test('becomes a discovered one when only mDNS names it from now on', () => {
     const controllers = [existing(A, [`configured:${A}`])];
-    const [action] = planDiscoveryControllers(snapshot({ mdns: known([dcTid(A)]), controllers }));
+    const [action] = planDiscoveryControllers(snapshot({ mdns: found(dcTid(A)), controllers }));
     expect(action).toMatchObject({ kind: 'keep', wanted: { extra: { origin: 'discovered' } } });
     expect(action?.kind === 'keep' && [...action.sources]).toEqual([MDNS_SOURCE]);
   });

@@ -1,9 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import { unknown } from '../../../src/core/answer.ts';
 import { PortError } from '../../../src/ports/errors.ts';
 import { settle } from '../../fakes/clock.ts';
 import { StafdBench, refer } from './bench.ts';
-import { dcTid } from './plan-samples.ts';
 
 const A = '10.0.0.1';
 const B = '10.0.0.2';
@@ -153,53 +151,6 @@ describe('settled', () => {
     await bench.clock.advance(5_000);
     expect(bench.traddrs).toEqual([A, B]);
     expect(bench.service.settled).toBe(true);
-  });
-
-  test('is not said while mDNS is unknown', async () => {
-    const bench = new StafdBench();
-    bench.mdns = unknown('avahi-daemon is not running');
-    await bench.start();
-    expect(bench.service.settled).toBe(false);
-    await bench.reports();
-    expect(bench.service.settled).toBe(true);
-  });
-});
-
-describe('mDNS', () => {
-  const PERSIST = '[Discovery controller connection management]\nzeroconf-connections-persistence=';
-
-  test('falling silent leaves what is connected, and drops it when its time is over', async () => {
-    const bench = await new StafdBench(`${PERSIST}5\n`).start();
-    const target = bench.target(A);
-    await bench.reports(dcTid(A));
-    expect(bench.connected).toEqual([A]);
-    await bench.reports();
-    await bench.clock.advance(600_000);
-    expect(bench.connected).toEqual([A]);
-    bench.fabrics.removeTarget(target);
-    bench.devices.remove('nvme0');
-    await bench.clock.advance(4_000);
-    expect(bench.traddrs).toEqual([A]);
-    await bench.clock.advance(2_500);
-    expect(bench.traddrs).toEqual([]);
-  });
-
-  test('going away drops nothing', async () => {
-    const bench = await new StafdBench(`${PERSIST}0\n`).start();
-    await bench.reports(dcTid(A));
-    bench.mdns = unknown('avahi-daemon left the bus');
-    bench.service.sourceChanged();
-    await bench.clock.advance(600_000);
-    expect(bench.traddrs).toEqual([A]);
-  });
-
-  test('excluded, it goes at once', async () => {
-    const bench = await new StafdBench(`${PERSIST}-1\n`).start();
-    bench.target(A);
-    await bench.reports(dcTid(A));
-    await bench.reload(`${PERSIST}-1\n[Controllers]\nexclude=traddr=${A}\n`);
-    expect(bench.connected).toEqual([]);
-    expect(bench.traddrs).toEqual([]);
   });
 });
 
