@@ -41,6 +41,8 @@ export class FakeBusDaemon {
   readonly #connections = new Map<string, FakeBus>();
   readonly #owners = new Map<string, FakeBus>();
   #connected = 0;
+  /** Services that a call can start, by name: what starts them, until they have their name. */
+  readonly activatable = new Map<string, () => Promise<void>>();
 
   /** Without a clock no call times out. */
   constructor(clock?: Clock) {
@@ -88,6 +90,13 @@ export class FakeBusDaemon {
       return;
     }
     const callee = this.#find(request.destination);
+    const start = this.activatable.get(request.destination);
+    if (callee === undefined && request.autoStart === true && start !== undefined) {
+      void start().then(() => {
+        this.route({ ...request, autoStart: false }, finish);
+      });
+      return;
+    }
     if (callee === undefined) {
       const message = `The name ${request.destination} is not on the bus`;
       finish(errorReply(errorNames.serviceUnknown, message));

@@ -34,7 +34,10 @@ const log: fc.Arbitrary<LogAnswer> = fc.oneof(
 const moment = fc.record({
   /** Lines with an address, and lines of the same source whose name is not resolved now. */
   configured: fc.dictionary(fc.constantFrom(...TRADDRS), fc.boolean()),
+  /** Found to answer; undefined: avahi-daemon is away. */
   mdns: fc.option(some, { nil: undefined }),
+  /** Announced only. */
+  mute: some,
   excluded: fc.oneof(
     { weight: 4, arbitrary: fc.constant<string[]>([]) },
     { weight: 1, arbitrary: some },
@@ -55,11 +58,10 @@ function expected(now: Moment, before: ReadonlyMap<string, DcSnapshot>): Readonl
     if (resolved === false && dc?.sources.has(`configured:${traddr}`) === true) return true;
     if (now.mdns?.includes(traddr) === true) return true;
     // No persistence: only a connection keeps one that mDNS is silent about.
-    if (
-      dc?.sources.has(MDNS_SOURCE) === true &&
-      (now.mdns === undefined || dc.unresponsiveSince === undefined)
-    )
-      return true;
+    if (dc?.sources.has(MDNS_SOURCE) === true) {
+      const answers = dc.unresponsiveSince === undefined;
+      if (now.mdns === undefined || now.mute.includes(traddr) || answers) return true;
+    }
     return [...standing].some((referrer) => {
       const answer = before.get(referrer)?.log ?? UNREAD;
       const lists =
@@ -91,7 +93,13 @@ function pass(now: Moment, before: ReadonlyMap<string, DcSnapshot>): Map<string,
         excludes: now.excluded.map((traddr) => ({ traddr, file: 'F', line: 1 })),
       }),
       configured,
-      mdns: now.mdns === undefined ? foundSoFar('away') : found(...now.mdns.map((it) => dcTid(it))),
+      mdns:
+        now.mdns === undefined
+          ? foundSoFar('away')
+          : {
+              ...found(...now.mdns.map((it) => dcTid(it))),
+              announced: new Set([...now.mdns, ...now.mute].map((it) => tidKey(dcTid(it)))),
+            },
       controllers: [...before.values()],
     }),
   );
@@ -141,7 +149,7 @@ test('keeps and adds exactly what the rules reach, whatever the sources say', ()
     }),
     { numRuns: 5_000 },
   );
-});
+}, 60_000);
 
 test('leaves nothing once no source asks for anything, whatever referred to what', () => {
   fc.assert(
@@ -150,10 +158,10 @@ test('leaves nothing once no source asks for anything, whatever referred to what
       for (const now of moments) there = pass(now, drift(now, there));
       const last = moments.at(-1);
       if (last === undefined) return;
-      const nothing: Moment = { ...last, configured: {}, mdns: [], connected: [] };
+      const nothing: Moment = { ...last, configured: {}, mdns: [], mute: [], connected: [] };
       there = pass(nothing, drift(nothing, there));
       if (there.size > 0) throw new Error(`there are still ${sorted(there.keys())}`);
     }),
     { numRuns: 2_000 },
   );
-});
+}, 60_000);
