@@ -40,13 +40,16 @@ export function assignHostIds(
   own: OwnIdentity | undefined,
 ): HostIds {
   const problems: Problem[] = [];
-  const owners: Owner[] = [];
-  const byNqn = (nqn: string): Owner | undefined => owners.find((owner) => owner.nqn === nqn);
-  const byId = (id: string): Owner | undefined => owners.find((each) => sameHostId(each.id, id));
+  const byNqn = new Map<string, Owner>();
+  const byId = new Map<string, Owner>();
+  const add = (owner: Owner): void => {
+    byNqn.set(owner.nqn, owner);
+    byId.set(owner.id.toLowerCase(), owner);
+  };
   const place = (owner: Owner, from: string): string =>
     owner.place === undefined ? "this host's own identity" : placeText(owner.place, from);
 
-  if (own !== undefined) owners.push({ nqn: own.hostnqn, id: own.hostid, place: undefined });
+  if (own !== undefined) add({ nqn: own.hostnqn, id: own.hostid, place: undefined });
   const report = (controller: ConfiguredController, message: string, effect: string): void => {
     problems.push({
       file: controller.file,
@@ -66,16 +69,16 @@ export function assignHostIds(
     if (hostId === '') continue;
     const nqn = tid.hostNqn === '' ? own?.hostnqn : tid.hostNqn;
     if (nqn === undefined) continue;
-    const named = byNqn(nqn);
+    const named = byNqn.get(nqn);
     if (named !== undefined) {
       if (sameHostId(named.id, hostId)) continue;
       const message = `is not the host ID that ${place(named, file)} has for the same host NQN`;
       report(controller, message, `${named.id} is used`);
       continue;
     }
-    const taken = byId(hostId);
+    const taken = byId.get(hostId.toLowerCase());
     if (taken === undefined) {
-      owners.push({ nqn, id: hostId, place: controller });
+      add({ nqn, id: hostId, place: controller });
     } else {
       const message = `is the host ID that ${place(taken, file)} has for another host NQN`;
       report(controller, message, 'one that is made of the host NQN is used');
@@ -85,13 +88,14 @@ export function assignHostIds(
   // What is named goes first, wherever it stands: then what is made avoids it.
   for (const { tid } of controllers) {
     const { hostNqn } = tid;
-    if (hostNqn === '' || byNqn(hostNqn) !== undefined) continue;
+    if (hostNqn === '' || byNqn.has(hostNqn)) continue;
     const uuid = uuidOfNqn(hostNqn);
-    const id = uuid === undefined || byId(uuid) !== undefined ? namedUuid(hostNqn) : uuid;
-    owners.push({ nqn: hostNqn, id, place: undefined });
+    const id = uuid === undefined || byId.has(uuid) ? namedUuid(hostNqn) : uuid;
+    add({ nqn: hostNqn, id, place: undefined });
   }
-  const others = owners.filter(({ nqn }) => nqn !== own?.hostnqn);
-  return { ids: new Map(others.map(({ id, nqn }) => [nqn, id])), problems };
+  const ids = new Map([...byNqn].map(([nqn, { id }]) => [nqn, id]));
+  if (own !== undefined) ids.delete(own.hostnqn);
+  return { ids, problems };
 }
 
 /** The configuration with the host ID that each controller is to be connected with. */
