@@ -157,7 +157,7 @@ describe('the examples of a page', () => {
 });
 
 /** Pages of others that ours refer to. */
-const FOREIGN = ['machine-id(5)', 'nvme(1)'];
+const FOREIGN = ['avahi-daemon(8)', 'machine-id(5)', 'nvme(1)'];
 
 describe('a reference', () => {
   const ours = sources.flatMap(({ names, section }) => names.map((name) => `${name}(${section})`));
