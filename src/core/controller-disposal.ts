@@ -60,10 +60,7 @@ export function disconnect(model: ControllerModel, kernel: KernelController): St
         step: { kind: 'disconnecting', kernel, keepConnection: false },
       },
     },
-    effects: [
-      { kind: 'report', report: { kind: 'disconnecting', device: kernel.device } },
-      { kind: 'disconnect', kernel },
-    ],
+    effects: [{ kind: 'disconnect', kernel }],
   };
 }
 

@@ -164,7 +164,10 @@ export type Report =
       readonly delayMs: number;
     }
   | { readonly kind: 'op-refused'; readonly op: DiscoveryOp; readonly error: Failure }
+  /** Told by the driver, as is `spared`: only there it is known which of the two it is. */
   | { readonly kind: 'disconnecting'; readonly device: string }
+  /** `why` continues "it is …". */
+  | { readonly kind: 'spared'; readonly device: string; readonly why: string }
   | { readonly kind: 'disconnect-failed'; readonly error: Failure; readonly device: string };
 
 /** What the configuration says of this controller now. */

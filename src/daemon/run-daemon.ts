@@ -10,6 +10,7 @@
  */
 import { existsSync } from 'node:fs';
 import { createLibnvmeFabrics } from '../libnvme-ffi/adapter.ts';
+import { AcpiTables } from '../platform/acpi-tables.ts';
 import { SystemClock } from '../platform/clock.ts';
 import { createSystemBus } from '../platform/dbus/system-bus.ts';
 import { KernelDevices } from '../platform/devices.ts';
@@ -19,6 +20,7 @@ import { TcpProber } from '../platform/prober.ts';
 import { SystemResolver } from '../platform/resolver.ts';
 import { SystemdServiceManager } from '../platform/service-manager.ts';
 import { DiskStateFile } from '../platform/state-file.ts';
+import type { BootFirmware } from '../ports/boot-firmware.ts';
 import { BusError, type Bus, type ExportedObject } from '../ports/bus.ts';
 import type { Devices } from '../ports/devices.ts';
 import { StartupError, toPortError } from '../ports/errors.ts';
@@ -39,6 +41,7 @@ const PATIENCE_MS = 1_000;
 
 /** The adapters, for a daemon to be built on. */
 export interface DaemonParts {
+  readonly bootFirmware: BootFirmware;
   readonly bus: Bus;
   readonly clock: Clock;
   readonly devices: Devices;
@@ -165,6 +168,7 @@ async function run(definition: DaemonDefinition, options: CommandLine): Promise<
   const daemon = definition.build({
     bus,
     clock,
+    bootFirmware: new AcpiTables(),
     devices: new KernelDevices({ log }),
     fabrics,
     facts: () => ({

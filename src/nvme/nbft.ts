@@ -275,7 +275,8 @@ class Reader {
       this.#heap.text(descriptor.reference(16), 5, (text) => checkTrsvcid('tcp', text)),
     );
     const nqn = this.#field(place, 'NQN', () => this.#nqn(descriptor.reference(54)));
-    if (nqn === undefined && (traddr === undefined || trsvcid === undefined)) {
+    const addressed = trtype === TRTYPE_TCP && traddr !== undefined && trsvcid !== undefined;
+    if (nqn === undefined && !addressed) {
       this.#report(place, 'it has neither an NQN nor an address', true);
       return undefined;
     }

@@ -1,5 +1,9 @@
+import { readFileSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
 import type { InterfaceAddress, Interfaces } from '../ports/host.ts';
+
+/** One line a VLAN, after two of headings: `eth0.5         | 5  | eth0`. */
+const VLANS = '/proc/self/net/vlan/config';
 
 /**
  * The addresses of the interfaces that are up, in the order in which the kernel lists them: the
@@ -7,10 +11,12 @@ import type { InterfaceAddress, Interfaces } from '../ports/host.ts';
  */
 export class SystemInterfaces implements Interfaces {
   readonly #read: typeof networkInterfaces;
+  readonly #vlans: string;
 
-  /** `read` is for tests. */
-  constructor(read: typeof networkInterfaces = networkInterfaces) {
+  /** The arguments are for tests. */
+  constructor(read: typeof networkInterfaces = networkInterfaces, vlans = VLANS) {
     this.#read = read;
+    this.#vlans = vlans;
   }
 
   list(): readonly InterfaceAddress[] {
@@ -28,5 +34,20 @@ export class SystemInterfaces implements Interfaces {
       }
     }
     return addresses;
+  }
+
+  vlanOf(name: string): number {
+    let text: string;
+    try {
+      text = readFileSync(this.#vlans, 'utf8');
+    } catch {
+      // There is none as long as the kernel has no VLAN.
+      return 0;
+    }
+    for (const line of text.split('\n')) {
+      const [device = '', id = ''] = line.split('|').map((field) => field.trim());
+      if (device === name && /^[0-9]{1,4}$/.test(id)) return Number(id);
+    }
+    return 0;
   }
 }

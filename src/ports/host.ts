@@ -29,6 +29,8 @@ export interface InterfaceAddress {
 export interface Interfaces {
   /** In the order of the system: the first address of a family is the interface's primary one. */
   list(): readonly InterfaceAddress[];
+  /** The identifier of the VLAN that an interface stands for (802.1Q), 0 for any other. */
+  vlanOf(name: string): number;
 }
 
 /** What a reachability probe found. `unreachable` is a hint to wait, never a veto. */

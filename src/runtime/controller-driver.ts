@@ -66,8 +66,11 @@ export interface DriverHooks {
   logRead(driver: ControllerDriver, log: RawDiscoveryLog): LogVerdict;
   /** Another controller of this daemon holds the same device: it must not be disconnected. */
   heldByAnother(driver: ControllerDriver, kernel: KernelController): boolean;
-  /** A connection that this daemon must never drop: PCIe, the boot path. */
-  untouchable(kernel: KernelController): boolean;
+  /**
+   * Why a connection must never be dropped, as words that continue "it is …": PCIe, the boot path.
+   * `own`: this driver made it.
+   */
+  untouchable(kernel: KernelController, own: boolean): string | undefined;
   gone(driver: ControllerDriver): void;
 }
 
@@ -83,6 +86,8 @@ export class ControllerDriver implements Disposable {
   #probe: AbortController | undefined;
   /** The discovery command in flight; an answer to another one is stale. */
   #operation: symbol | undefined;
+  /** The instance of the device that came of its last connect. */
+  #made: string | undefined;
   /** The machine asked for a connect that the turn at hand is to make. */
   #connectDue = false;
   #disposed = false;
@@ -270,6 +275,7 @@ export class ControllerDriver implements Disposable {
           errorClass: 'retry',
         });
       }
+      this.#made = kernel.instance;
       this.feed({ kind: 'connected', kernel, adopted: false });
     } catch (thrown) {
       await this.#connectFailed(toPortError(thrown));
@@ -306,14 +312,26 @@ export class ControllerDriver implements Disposable {
   }
 
   async #disconnect(kernel: KernelController): Promise<void> {
+    const why = this.#hooks.heldByAnother(this, kernel)
+      ? "another controller's, too"
+      : this.#untouchable(kernel);
+    // One that is only parting was reported by the machine.
+    if (this.disposing) {
+      const { device } = kernel;
+      const report: Report =
+        why === undefined ? { kind: 'disconnecting', device } : { kind: 'spared', device, why };
+      this.#hooks.report(this, report);
+    }
     try {
-      if (!this.#hooks.heldByAnother(this, kernel) && !this.#hooks.untouchable(kernel)) {
-        await this.#deps.fabrics.disconnect(kernel);
-      }
+      if (why === undefined) await this.#deps.fabrics.disconnect(kernel);
       this.feed({ kind: 'disconnected' });
     } catch (thrown) {
       this.feed({ kind: 'disconnect-failed', error: toPortError(thrown) });
     }
+  }
+
+  #untouchable(kernel: KernelController): string | undefined {
+    return this.#hooks.untouchable(kernel, this.#made === kernel.instance);
   }
 
   async #run(op: DiscoveryOp, kernel: KernelController, pleo: boolean): Promise<void> {
@@ -332,7 +350,7 @@ export class ControllerDriver implements Disposable {
 
   #judge(kernel: KernelController, log: RawDiscoveryLog): LogVerdict {
     const { persistent } = this.#hooks.logRead(this, log);
-    return { persistent: persistent || this.#hooks.untouchable(kernel) };
+    return { persistent: persistent || this.#untouchable(kernel) !== undefined };
   }
 
   async #command(

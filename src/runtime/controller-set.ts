@@ -32,7 +32,8 @@ export interface ControllerSetHooks<Extra> {
   changed(record: ControllerRecord<Extra>): void;
   report(record: ControllerRecord<Extra>, report: Report): void;
   logRead(record: ControllerRecord<Extra>, log: RawDiscoveryLog): LogVerdict;
-  untouchable(kernel: KernelController): boolean;
+  /** See DriverHooks. */
+  untouchable(kernel: KernelController, own: boolean): string | undefined;
   gone(record: ControllerRecord<Extra>): void;
 }
 
@@ -97,7 +98,7 @@ export class ControllerSet<Extra> implements Disposable {
       },
       logRead: (_, log) => this.#hooks.logRead(record, log),
       heldByAnother: (asking, kernel) => this.#heldByAnother(asking, kernel),
-      untouchable: (kernel) => this.#hooks.untouchable(kernel),
+      untouchable: (kernel, own) => this.#hooks.untouchable(kernel, own),
       gone: () => {
         this.#records.delete(driver.key);
         this.#hooks.gone(record);

@@ -65,6 +65,9 @@ export function logReport(
     case 'disconnecting':
       log.info(`${prefix} - Disconnect initiated`, fields);
       return;
+    case 'spared':
+      log.notice(`${prefix} - The connection stays: it is ${report.why}`, fields);
+      return;
     case 'disconnect-failed':
       log.error(`${prefix} - Failed to disconnect: ${report.error.message}`, fields);
       return;

@@ -17,7 +17,9 @@ import type { DeviceEvent, Devices } from '../ports/devices.ts';
 import type { Fabrics, HostIdentity, RawDiscoveryLog } from '../ports/fabrics.ts';
 import type { Clock, Interfaces, Prober, Resolver, StateFile } from '../ports/host.ts';
 import type { Log } from '../ports/log.ts';
-import { ConfiguredControllers } from './configured-controllers.ts';
+import type { BootFirmware } from '../ports/boot-firmware.ts';
+import { BootTables } from './boot-tables.ts';
+import { ConfiguredControllers, type ConfiguredRules } from './configured-controllers.ts';
 import { ConnectQueue } from './connect-queue.ts';
 import type { DriverSettings, LogVerdict } from './controller-driver.ts';
 import { ControllerSet, type ControllerRecord } from './controller-set.ts';
@@ -36,6 +38,7 @@ export interface ServiceSettings {
 
 /** The adapters that both services need. */
 export interface ServiceDeps {
+  readonly bootFirmware: BootFirmware;
   readonly clock: Clock;
   /** A number in [0, 1). */
   readonly random: () => number;
@@ -88,6 +91,7 @@ export class ServiceCore<Extra extends ServiceExtra, Saved> {
   readonly loop: ServiceLoop;
   readonly controllers: ControllerSet<Extra>;
   readonly configured: ConfiguredControllers;
+  readonly boot: BootTables;
   readonly lkc: LastKnownConfig<Saved>;
   readonly #deps: ServiceDeps;
   readonly #definition: ServiceDefinition<Extra, Saved>;
@@ -106,12 +110,14 @@ export class ServiceCore<Extra extends ServiceExtra, Saved> {
     this.#definition = definition;
     this.#settings = settings;
     this.#queue = new ConnectQueue(deps.clock);
+    this.boot = new BootTables(deps);
     const mark = (): void => {
       this.loop.mark();
     };
     this.loop = new ServiceLoop({
       ...deps,
       pass: (snapshot) => {
+        this.boot.observe(snapshot);
         this.controllers.observe(snapshot);
         definition.pass(snapshot);
       },
@@ -131,7 +137,8 @@ export class ServiceCore<Extra extends ServiceExtra, Saved> {
           logReport(deps.log, record.driver.tid, record.driver.kernel?.device, report);
         },
         logRead: (record, log) => definition.logRead(record, log),
-        untouchable: (kernel) => kernel.transport === 'pcie',
+        untouchable: (kernel, own) =>
+          kernel.transport === 'pcie' ? 'a local controller' : this.boot.claim(kernel, own),
         gone: mark,
       },
     );
@@ -247,19 +254,25 @@ export class ServiceCore<Extra extends ServiceExtra, Saved> {
     this.controllers.remove(key, keep);
   }
 
+  /** How the TIDs of configured controllers are completed. */
+  get rules(): ConfiguredRules {
+    const { config, host } = this.#settings;
+    const { ignoreIface, ipFamilies } = config;
+    return { ignoreIface, hostNqn: host.hostnqn, ipFamilies };
+  }
+
   #configure(): void {
     const { config, host } = this.#settings;
-    this.configured.set(config.controllers, {
-      ignoreIface: config.ignoreIface,
-      hostNqn: host.hostnqn,
-      ipFamilies: config.ipFamilies,
-    });
+    this.boot.read(host);
+    this.configured.set(config.controllers, this.rules);
   }
 
   #driverSettings(record: ControllerRecord<Extra>): DriverSettings {
     const { config, host } = this.#settings;
+    const { hostNqn } = record.driver.tid;
     return {
-      host: identityFor(host, record.driver.tid.hostNqn, record.extra.hostId),
+      // Of a table's host NQN there are connections already, with the ID of the table.
+      host: identityFor(host, hostNqn, this.boot.hostId(hostNqn) ?? record.extra.hostId),
       options: mergeOptions(config.options, record.extra.options),
       policy: this.#definition.policy(config, record.extra),
       probeMode: config.reachabilityCheck,

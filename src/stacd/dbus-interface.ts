@@ -47,6 +47,7 @@ export function stacdObject(deps: StacdObjectDeps): ExportedObject {
         JSON.stringify({
           ...processInfo(deps.facts(), log, service.settings.host, service.disposing()),
           'connect queue': service.queueLength,
+          nbft: service.bootTables(),
         }),
       ],
       [`${DEBUG}.controller_info`]: (...strings: TidStrings) => {

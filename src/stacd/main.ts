@@ -1,18 +1,8 @@
 /** stacd: keeps the I/O controllers connected that stafd finds and the configuration names. */
-import { readdirSync } from 'node:fs';
 import { runDaemon, type Daemon, type DaemonParts } from '../daemon/run-daemon.ts';
 import { STACD_BUS_NAME, stacdObject } from './dbus-interface.ts';
 import { DiscoverySource } from './discovery-source.ts';
 import { StacdService } from './service.ts';
-
-/** ACPI tables of the NVMe boot firmware: NBFT, NBFT1, … */
-function hasBootTables(): boolean {
-  try {
-    return readdirSync('/sys/firmware/acpi/tables').some((name) => name.startsWith('NBFT'));
-  } catch {
-    return false;
-  }
-}
 
 function build(parts: DaemonParts): Daemon {
   const discovery = new DiscoverySource({
@@ -24,7 +14,6 @@ function build(parts: DaemonParts): Daemon {
   const service = new StacdService(parts.settings, {
     ...parts,
     discovery,
-    bootTables: hasBootTables,
   });
   return {
     object: stacdObject({ ...parts, service }),

@@ -207,7 +207,8 @@ export function keepsConnection(config: ServiceConfig, tid: TransportId): boolea
 }
 
 /**
- * Connections that nobody wants, for the scope that drops those of others too. Undefined unless
+ * Connections that nobody wants, for the scope that drops those of others too; `kernel` without
+ * those that must never be dropped. Undefined unless
  * everything is known: an incomplete picture would show wanted ones as unwanted.
  */
 export function unwantedConnections(

@@ -32,8 +32,6 @@ const AUDIT_AFTER_ADD_MS = 1_000;
 export type IocRecord = ControllerRecord<IocExtra>;
 
 export interface StacdDeps extends ServiceDeps {
-  /** Whether the firmware left a boot table (NBFT): some connection may be the boot path. */
-  readonly bootTables: () => boolean;
   /** What stafd says now. */
   readonly discovery: { current(): Answer<DiscoveryState> };
 }
@@ -42,7 +40,6 @@ export class StacdService {
   readonly #deps: StacdDeps;
   readonly #core: ServiceCore<IocExtra, readonly SavedIoc[]>;
   #auditDue = true;
-  #auditRefused = false;
   #auditTimer: Disposable | undefined;
 
   constructor(settings: ServiceSettings, deps: StacdDeps) {
@@ -80,6 +77,11 @@ export class StacdService {
   /** Those that are being disconnected. */
   disposing(): readonly IocRecord[] {
     return this.#core.disposing();
+  }
+
+  /** The boot firmware tables, for people. */
+  bootTables(): Record<string, unknown> {
+    return this.#core.boot.describe();
   }
 
   get queueLength(): number {
@@ -160,16 +162,6 @@ export class StacdService {
       this.#auditDue = false;
       return;
     }
-    if (this.#deps.bootTables()) {
-      this.#auditDue = false;
-      if (!this.#auditRefused) {
-        this.#deps.log.warning(
-          'This host has a boot table (NBFT): connections that nothing asks for stay, since one of them may be the boot path',
-        );
-      }
-      this.#auditRefused = true;
-      return;
-    }
     const held = new Set(
       this.#core.controllers.all().flatMap(({ driver }) => driver.kernel?.instance ?? []),
     );
@@ -180,7 +172,10 @@ export class StacdService {
       return;
     }
     const interfaces = this.#deps.interfaces.list();
-    const unwanted = unwantedConnections(picture, [...kernel.values()], held, interfaces);
+    const droppable = [...kernel.values()].filter(
+      (controller) => this.#core.boot.claim(controller, false) === undefined,
+    );
+    const unwanted = unwantedConnections(picture, droppable, held, interfaces);
     // Not everything is known: it stays due.
     if (unwanted === undefined) return;
     this.#auditDue = false;

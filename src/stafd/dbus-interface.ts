@@ -129,6 +129,7 @@ export function stafdObject(deps: StafdObjectDeps): ExportedObject {
         JSON.stringify({
           ...processInfo(deps.facts(), log, service.settings.host, service.disposing()),
           'connect queue': service.queueLength,
+          nbft: service.bootTables(),
           settled: service.settled,
           avahi: service.mdnsInfo(),
         }),

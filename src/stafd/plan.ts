@@ -8,6 +8,7 @@ import { matchesExclude } from '../config/exclude.ts';
 import { placeText } from '../config/problem.ts';
 import type { ServiceConfig } from '../config/service-config.ts';
 import { addressRefusal } from '../core/address-rules.ts';
+import { isBootSource } from '../core/boot-controllers.ts';
 import type { Answer } from '../core/answer.ts';
 import {
   planControllers,
@@ -74,7 +75,10 @@ export interface StafdSnapshot {
   /** Milliseconds, monotonic. */
   readonly now: number;
   readonly config: ServiceConfig;
+  /** The configuration's and the boot firmware's. */
   readonly configured: readonly ConfiguredInput[];
+  /** Why `configured` may lack some of the boot firmware's; undefined if it has all. */
+  readonly bootDoubt: string | undefined;
   readonly mdns: MdnsReport;
   readonly controllers: readonly DcSnapshot[];
 }
@@ -104,16 +108,28 @@ export function planDiscoveryControllers(snapshot: StafdSnapshot): readonly DcAc
     evidence: (source, controller) => {
       const dc = byKey.get(controller.key);
       if (source === MDNS_SOURCE) return mdnsEvidence(snapshot, dc);
-      const entry = configured.get(source);
-      if (entry !== undefined) {
-        return entry.answer.kind === 'unknown'
-          ? { kind: 'unknown', why: entry.answer.why }
-          : { kind: 'absent', why: 'its name has another address now' };
-      }
       if (source.startsWith(REFERRAL)) return referralEvidence(source, byKey, followed);
-      return { kind: 'absent', why: 'the configuration no longer lists it' };
+      return configuredEvidence(snapshot, configured, source);
     },
   });
+}
+
+function configuredEvidence(
+  snapshot: StafdSnapshot,
+  configured: BySource,
+  source: SourceId,
+): SourceEvidence {
+  const boot = isBootSource(source);
+  const answer = configured.get(source)?.answer;
+  if (answer?.kind === 'unknown') return { kind: 'unknown', why: answer.why };
+  if (answer !== undefined) {
+    const what = boot ? 'its interface has another name' : 'its name has another address';
+    return { kind: 'absent', why: `${what} now` };
+  }
+  if (!boot) return { kind: 'absent', why: 'the configuration no longer lists it' };
+  return snapshot.bootDoubt === undefined
+    ? { kind: 'absent', why: 'the boot firmware does not list it' }
+    : { kind: 'unknown', why: snapshot.bootDoubt };
 }
 
 /** An explicit setting that forbids the controller, in words. */
@@ -203,8 +219,12 @@ function followReferrals(
 /** Whether a source other than a referral keeps it for want of evidence. */
 function stays(snapshot: StafdSnapshot, configured: BySource, dc: DcSnapshot): boolean {
   for (const source of dc.sources) {
-    if (source === MDNS_SOURCE && mdnsEvidence(snapshot, dc).kind === 'unknown') return true;
-    if (configured.get(source)?.answer.kind === 'unknown') return true;
+    if (source.startsWith(REFERRAL)) continue;
+    const evidence =
+      source === MDNS_SOURCE
+        ? mdnsEvidence(snapshot, dc)
+        : configuredEvidence(snapshot, configured, source);
+    if (evidence.kind === 'unknown') return true;
   }
   return false;
 }

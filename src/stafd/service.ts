@@ -19,6 +19,7 @@ import { printTid, tidKey } from '../nvme/transport-id.ts';
 import type { DeviceEvent } from '../ports/devices.ts';
 import type { Disposable } from '../ports/disposable.ts';
 import type { RawDiscoveryLog } from '../ports/fabrics.ts';
+import type { ConfiguredAnswer } from '../runtime/configured-controllers.ts';
 import { deviceOf } from '../runtime/describe.ts';
 import { controllerFields } from '../runtime/reports.ts';
 import { ServiceCore, type ServiceSettings } from '../runtime/service-core.ts';
@@ -109,6 +110,11 @@ export class StafdService {
   /** Those that are being disconnected. */
   disposing(): readonly DcRecord[] {
     return this.#core.disposing();
+  }
+
+  /** The boot firmware tables, for people. */
+  bootTables(): Record<string, unknown> {
+    return this.#core.boot.describe();
   }
 
   get queueLength(): number {
@@ -204,10 +210,17 @@ export class StafdService {
     return {
       now: this.#deps.clock.now(),
       config: this.settings.config,
-      configured: this.#core.configured.list(),
+      configured: this.#configured(),
+      bootDoubt: this.#core.boot.doubt,
       mdns,
       controllers: this.#core.controllers.live().map(dcSnapshot),
     };
+  }
+
+  /** The controllers of the configuration and of the boot firmware. */
+  #configured(): readonly ConfiguredAnswer[] {
+    const { boot, configured, rules } = this.#core;
+    return [...configured.list(), ...boot.list(rules)];
   }
 
   #noteSilence({ announced, incomplete }: MdnsReport): void {
@@ -227,7 +240,7 @@ export class StafdService {
       const patience = this.#begun + MDNS_PATIENCE_MS - this.#deps.clock.now();
       if (mdns.incomplete !== undefined && patience > 0) return;
       const answers: readonly Answer<unknown>[] = [
-        ...this.#core.configured.list().map(({ answer }) => answer),
+        ...this.#configured().map(({ answer }) => answer),
         ...this.#core.controllers.live().map(({ extra }) => extra.log),
       ];
       if (answers.some(({ kind }) => kind === 'unknown')) return;

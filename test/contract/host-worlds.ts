@@ -1,17 +1,20 @@
 /** The host's ports for their contracts: the real adapters, which run anywhere, and the fakes. */
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { makeTid } from '../../src/nvme/transport-id.ts';
 import type { TransportId } from '../../src/nvme/transport-id.ts';
+import { AcpiTables } from '../../src/platform/acpi-tables.ts';
 import { SystemClock } from '../../src/platform/clock.ts';
 import { TcpProber } from '../../src/platform/prober.ts';
 import { SystemResolver } from '../../src/platform/resolver.ts';
 import { DiskStateFile } from '../../src/platform/state-file.ts';
 import { FakeClock } from '../fakes/clock.ts';
-import { FakeProber, FakeResolver, MemoryStateFile } from '../fakes/host.ts';
+import { PortError } from '../../src/ports/errors.ts';
+import { FakeBootFirmware, FakeProber, FakeResolver, MemoryStateFile } from '../fakes/host.ts';
 import { MemoryLog } from '../fakes/log.ts';
+import { bootFirmwareContract } from './boot-firmware.contract.ts';
 import { clockContract } from './clock.contract.ts';
 import type { Contract } from './contract.ts';
 import { startIcServer } from './nvme-tcp-server.ts';
@@ -59,6 +62,21 @@ export function realHostContracts(): readonly Contract[] {
         close: () => rm(directory, { recursive: true }),
       };
     }),
+    bootFirmwareContract('in sysfs', async () => {
+      const directory = await mkdtemp(join(tmpdir(), 'contract-'));
+      const tables = join(directory, 'tables');
+      const put = async (name: string, bytes: Uint8Array): Promise<void> => {
+        await mkdir(tables, { recursive: true });
+        await writeFile(join(tables, 'DSDT'), 'another table', { mode: 0o400, flag: 'as' });
+        await writeFile(join(tables, name), bytes, { mode: 0o400 });
+      };
+      return {
+        firmware: new AcpiTables(tables),
+        add: put,
+        addUnreadable: (name) => put(name, new Uint8Array(1024 * 1024 + 1)),
+        close: () => rm(directory, { recursive: true }),
+      };
+    }),
   ];
 }
 
@@ -82,6 +100,22 @@ export function fakeHostContracts(): readonly Contract[] {
     stateFileContract('the fake', () =>
       Promise.resolve({ file: new MemoryStateFile(), close: () => Promise.resolve() }),
     ),
+    bootFirmwareContract('the fake', () => {
+      const firmware = new FakeBootFirmware();
+      return Promise.resolve({
+        firmware,
+        add: (name: string, bytes: Uint8Array) => {
+          firmware.set(name, bytes);
+          return Promise.resolve();
+        },
+        addUnreadable: (name: string) => {
+          const details = { code: 'EIO', errorClass: 'retry' } as const;
+          firmware.set(name, new PortError('cannot read it: EIO', details));
+          return Promise.resolve();
+        },
+        close: () => Promise.resolve(),
+      });
+    }),
   ];
 }
 

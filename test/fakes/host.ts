@@ -2,6 +2,7 @@
 import { isIP } from 'node:net';
 import type { ProbeMode } from '../../src/nvme/connect-options.ts';
 import type { TransportId } from '../../src/nvme/transport-id.ts';
+import type { BootFirmware, BootTableFile } from '../../src/ports/boot-firmware.ts';
 import { PortError } from '../../src/ports/errors.ts';
 import type {
   InterfaceAddress,
@@ -40,6 +41,8 @@ export class FakeResolver implements Resolver {
 
 export class FakeInterfaces implements Interfaces {
   #addresses: readonly InterfaceAddress[];
+  /** VLAN identifiers by the interface's name. */
+  readonly vlans = new Map<string, number>();
 
   constructor(...addresses: readonly InterfaceAddress[]) {
     this.#addresses = addresses;
@@ -51,6 +54,10 @@ export class FakeInterfaces implements Interfaces {
 
   set(...addresses: readonly InterfaceAddress[]): void {
     this.#addresses = addresses;
+  }
+
+  vlanOf(name: string): number {
+    return this.vlans.get(name) ?? 0;
   }
 }
 
@@ -146,6 +153,26 @@ export class MemoryStateFile implements StateFile {
     this.setAsides.push(this.text);
     this.text = undefined;
     return Promise.resolve(`/memory/state.json.damaged-${this.setAsides.length}`);
+  }
+}
+
+/** The boot firmware tables that were set; an error stands for one that cannot be read. */
+export class FakeBootFirmware implements BootFirmware {
+  readonly #files = new Map<string, Uint8Array | PortError>();
+  /** Set: whether there are tables cannot be told. */
+  failure: PortError | undefined;
+
+  bootTables(): readonly BootTableFile[] {
+    if (this.failure !== undefined) throw this.failure;
+    return [...this.#files]
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([name, content]) =>
+        content instanceof PortError ? { name, error: content } : { name, bytes: content },
+      );
+  }
+
+  set(name: string, content: Uint8Array | PortError): void {
+    this.#files.set(name, content);
   }
 }
 

@@ -47,7 +47,7 @@ const TABLE: Readonly<Record<string, Readonly<Record<string, readonly string[]>>
   'connected, io': {
     'seen alive': ['connected none'],
     'seen gone': ['probing', 'report lost', 'probe'],
-    remove: ['disposing disconnecting', 'report disconnecting', 'disconnect'],
+    remove: ['disposing disconnecting', 'disconnect'],
     'remove, keeping': ['gone', 'gone'],
   },
   'connected, read-support runs': {
@@ -68,7 +68,7 @@ const TABLE: Readonly<Record<string, Readonly<Record<string, readonly string[]>>
     'log changed': ['connected running read-log', 'run read-log'],
     rediscover: ['connected running read-support', 'run read-support'],
     refresh: ['connected running read-support', 'run read-support'],
-    remove: ['disposing disconnecting', 'report disconnecting', 'disconnect'],
+    remove: ['disposing disconnecting', 'disconnect'],
     'remove, keeping': ['gone', 'gone'],
   },
   'connected, steady': {
@@ -77,7 +77,7 @@ const TABLE: Readonly<Record<string, Readonly<Record<string, readonly string[]>>
     'log changed': ['connected running read-log', 'run read-log'],
     rediscover: ['connected running read-support', 'run read-support'],
     refresh: ['connected running read-support', 'run read-support'],
-    remove: ['disposing disconnecting', 'report disconnecting', 'disconnect'],
+    remove: ['disposing disconnecting', 'disconnect'],
     'remove, keeping': ['gone', 'gone'],
   },
   'waiting-retry': {
@@ -154,16 +154,16 @@ const TABLE: Readonly<Record<string, Readonly<Record<string, readonly string[]>>
     'remove, keeping': ['disposing awaiting-operation'],
   },
   'disposing, awaits connect': {
-    'connected, made': ['disposing disconnecting', 'report disconnecting', 'disconnect'],
+    'connected, made': ['disposing disconnecting', 'disconnect'],
     'connected, adopted': ['gone', 'gone'],
     'connect failed': ['gone', 'gone'],
   },
   'disposing, awaits command': {
-    'read-log done': ['disposing disconnecting', 'report disconnecting', 'disconnect'],
-    'read-log done, unkept': ['disposing disconnecting', 'report disconnecting', 'disconnect'],
-    'read-support done': ['disposing disconnecting', 'report disconnecting', 'disconnect'],
-    'read-support failed': ['disposing disconnecting', 'report disconnecting', 'disconnect'],
-    'read-support refused': ['disposing disconnecting', 'report disconnecting', 'disconnect'],
+    'read-log done': ['disposing disconnecting', 'disconnect'],
+    'read-log done, unkept': ['disposing disconnecting', 'disconnect'],
+    'read-support done': ['disposing disconnecting', 'disconnect'],
+    'read-support failed': ['disposing disconnecting', 'disconnect'],
+    'read-support refused': ['disposing disconnecting', 'disconnect'],
   },
   'disposing, disconnecting': {
     disconnected: ['gone', 'gone'],

@@ -1,4 +1,6 @@
-import type { NetworkInterfaceInfo } from 'node:os';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir, type NetworkInterfaceInfo } from 'node:os';
+import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { SystemInterfaces } from '../../../src/platform/interfaces.ts';
 
@@ -35,4 +37,29 @@ test('has the loopback interface of this host', () => {
     family: 'ipv4',
     mac: '00:00:00:00:00:00',
   });
+});
+
+test('tells the VLAN that an interface stands for, as the kernel lists them', () => {
+  const directory = mkdtempSync(join(tmpdir(), 'vlans-'));
+  const path = join(directory, 'config');
+  writeFileSync(
+    path,
+    [
+      'VLAN Dev name\t | VLAN ID',
+      'Name-Type: VLAN_NAME_TYPE_RAW_PLUS_VID_NO_PAD',
+      'eth0.5         | 5  | eth0',
+      'storage        | 4094  | eth1',
+      '',
+    ].join('\n'),
+  );
+  try {
+    const interfaces = new SystemInterfaces(() => ({}), path);
+    expect(
+      ['eth0.5', 'storage', 'eth0', 'eth1', ''].map((name) => interfaces.vlanOf(name)),
+    ).toEqual([5, 4094, 0, 0, 0]);
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
+  // Without a VLAN there is no such file.
+  expect(new SystemInterfaces(() => ({}), path).vlanOf('eth0.5')).toBe(0);
 });

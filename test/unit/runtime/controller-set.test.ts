@@ -45,7 +45,7 @@ class Bench {
           this.happened.push(`log of ${driver.tid.subsysnqn}`);
           return { persistent: true };
         },
-        untouchable: ({ transport }) => transport === 'pcie',
+        untouchable: ({ transport }) => (transport === 'pcie' ? 'local' : undefined),
         gone: ({ driver }) => void this.happened.push(`gone ${driver.tid.subsysnqn}`),
       },
     );

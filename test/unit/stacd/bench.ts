@@ -7,7 +7,13 @@ import { Secret } from '../../../src/nvme/secret.ts';
 import { FakeClock } from '../../fakes/clock.ts';
 import { FakeDevices } from '../../fakes/devices.ts';
 import { FakeFabrics } from '../../fakes/fabrics.ts';
-import { FakeInterfaces, FakeProber, FakeResolver, MemoryStateFile } from '../../fakes/host.ts';
+import {
+  FakeBootFirmware,
+  FakeInterfaces,
+  FakeProber,
+  FakeResolver,
+  MemoryStateFile,
+} from '../../fakes/host.ts';
 import { MemoryLog } from '../../fakes/log.ts';
 
 export const HOST = 'nqn.2014-08.org.nvmexpress:uuid:host';
@@ -20,6 +26,7 @@ export function stacdConfig(text: string): ServiceConfig {
 export const HOST_KEY = 'DHHC-1:00:ia6zGodOr4SEG0Zzaw398rpY0wqipUWj4jWjUh4HWUz6aQ2n:';
 
 export class StacdBench {
+  readonly bootFirmware: FakeBootFirmware;
   readonly clock = new FakeClock();
   readonly devices: FakeDevices;
   readonly fabrics: FakeFabrics;
@@ -29,8 +36,6 @@ export class StacdBench {
   readonly resolver = new FakeResolver();
   readonly lkcFile: MemoryStateFile;
   readonly service: StacdService;
-  /** Whether the firmware of this host left a boot table. */
-  bootTables = false;
   #discovery: Answer<DiscoveryState> = unknown('stafd was not asked yet');
 
   /**
@@ -38,16 +43,17 @@ export class StacdBench {
    * without its calls in flight and its targets, as after a crash.
    */
   constructor(text = '', before?: StacdBench, { ownFabrics = false } = {}) {
+    this.bootFirmware = before?.bootFirmware ?? new FakeBootFirmware();
     this.devices = before?.devices ?? new FakeDevices();
     const there = ownFabrics ? undefined : before?.fabrics;
     this.fabrics = there ?? new FakeFabrics(this.devices);
     this.lkcFile = new MemoryStateFile(before?.lkcFile.text);
-    const { clock, devices, fabrics, interfaces, lkcFile, log, prober, resolver } = this;
+    const { bootFirmware, clock, devices, fabrics, interfaces, lkcFile, log, prober, resolver } =
+      this;
     this.service = new StacdService(this.#settings(text), {
-      ...{ clock, devices, fabrics, interfaces, lkcFile, log, prober, resolver },
+      ...{ bootFirmware, clock, devices, fabrics, interfaces, lkcFile, log, prober, resolver },
       random: () => 0.5,
       discovery: { current: () => this.#discovery },
-      bootTables: () => this.bootTables,
     });
   }
 

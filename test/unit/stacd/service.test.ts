@@ -354,19 +354,6 @@ describe('disconnect-scope', () => {
     expect(bench.connected).toEqual([]);
   });
 
-  test('"all" drops nothing of others on a host with a boot table, and says so once', async () => {
-    const bench = new StacdBench(ALL);
-    bench.bootTables = true;
-    foreign(bench);
-    await bench.start();
-    await bench.says(state(dc([])));
-    bench.reload(ALL);
-    await bench.clock.advance(2_000);
-    expect(bench.connected).toEqual([B]);
-    const said = bench.log.lines.filter(({ message }) => message.includes('NBFT'));
-    expect(said).toHaveLength(1);
-  });
-
   test('"no-disconnect" lets even what is excluded stay connected', async () => {
     const text = '[I/O controller connection management]\ndisconnect-scope=no-disconnect\n';
     const bench = new StacdBench(text + controllers(A));

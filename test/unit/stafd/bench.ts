@@ -11,7 +11,13 @@ import { FakeClock } from '../../fakes/clock.ts';
 import { FakeDevices } from '../../fakes/devices.ts';
 import type { EntryFields } from '../../fakes/discovery-log.ts';
 import { FakeFabrics, type FakeTarget, type TargetFields } from '../../fakes/fabrics.ts';
-import { FakeInterfaces, FakeProber, FakeResolver, MemoryStateFile } from '../../fakes/host.ts';
+import {
+  FakeBootFirmware,
+  FakeInterfaces,
+  FakeProber,
+  FakeResolver,
+  MemoryStateFile,
+} from '../../fakes/host.ts';
 import { MemoryLog } from '../../fakes/log.ts';
 import { found, HOST } from './plan-samples.ts';
 
@@ -19,6 +25,7 @@ import { found, HOST } from './plan-samples.ts';
 export const HOST_KEY = 'DHHC-1:00:ia6zGodOr4SEG0Zzaw398rpY0wqipUWj4jWjUh4HWUz6aQ2n:';
 
 export class StafdBench {
+  readonly bootFirmware: FakeBootFirmware;
   readonly clock = new FakeClock();
   readonly devices: FakeDevices;
   readonly fabrics: FakeFabrics;
@@ -39,12 +46,14 @@ export class StafdBench {
 
   /** `before`: the bench whose kernel and files this one finds, as after a restart. */
   constructor(text = '', before?: StafdBench) {
+    this.bootFirmware = before?.bootFirmware ?? new FakeBootFirmware();
     this.devices = before?.devices ?? new FakeDevices();
     this.fabrics = before?.fabrics ?? new FakeFabrics(this.devices);
     this.lkcFile = new MemoryStateFile(before?.lkcFile.text);
-    const { clock, devices, fabrics, interfaces, lkcFile, log, prober, resolver } = this;
+    const { bootFirmware, clock, devices, fabrics, interfaces, lkcFile, log, prober, resolver } =
+      this;
     this.service = new StafdService(this.#settings(text), {
-      ...{ clock, devices, fabrics, interfaces, lkcFile, log, prober, resolver },
+      ...{ bootFirmware, clock, devices, fabrics, interfaces, lkcFile, log, prober, resolver },
       random: () => 0.5,
       browser: {
         configure: () => void (this.browsed += 1),

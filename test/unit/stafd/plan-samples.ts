@@ -80,6 +80,7 @@ export function snapshot(fields: Partial<StafdSnapshot> = {}): StafdSnapshot {
     now: 1_000_000,
     config: config(),
     configured: [],
+    bootDoubt: undefined,
     mdns: found(),
     controllers: [],
     ...fields,
