@@ -27,14 +27,17 @@ describe('whatever firmware writes', () => {
   };
 
   it('a table with bytes changed is read or refused, with texts that are fit to use', () => {
-    const length = encodeNbft(DESCRIPTION).bytes.length;
+    const good = encodeNbft(DESCRIPTION).bytes;
     const changes = fc.array(
-      fc.tuple(fc.nat(length - 1), fc.oneof(fc.nat(255), fc.constantFrom(0, 1, 0x0a, 0x2c, 0xff))),
+      fc.tuple(
+        fc.nat(good.length - 1),
+        fc.oneof(fc.nat(255), fc.constantFrom(0, 1, 0x0a, 0x2c, 0xff)),
+      ),
       { minLength: 1, maxLength: 12 },
     );
     fc.assert(
       fc.property(changes, fc.boolean(), (all, sealed) => {
-        const { bytes } = encodeNbft(DESCRIPTION);
+        const bytes = Uint8Array.from(good);
         for (const [at, byte] of all) bytes[at] = byte;
         try {
           sane(parseNbft(sealed ? seal(bytes) : bytes));
@@ -42,7 +45,7 @@ describe('whatever firmware writes', () => {
           if (!(error instanceof NbftError)) throw error;
         }
       }),
-      { numRuns: 2_000 },
+      { numRuns: 500 },
     );
   });
 
@@ -65,7 +68,7 @@ describe('whatever firmware writes', () => {
           if (!(error instanceof NbftError)) throw error;
         }
       }),
-      { numRuns: 2_000 },
+      { numRuns: 500 },
     );
   });
 
