@@ -4,10 +4,10 @@
  * gave the connections of an NQN the ID of the last one. So what is written is brought into that
  * form when it is read, and what does not fit is reported then. Pure.
  */
-import { namedUuid, sameHostId, uuidOfNqn } from '../nvme/host-id.ts';
+import { hostIdOfNqn, namedUuid } from '../nvme/host-id.ts';
 import type { ConfiguredController } from './controller-entry.ts';
 import { CONTROLLERS } from './option-table.ts';
-import { placeText, type Place, type Problem } from './problem.ts';
+import { placeText, printableValue, type Place, type Problem } from './problem.ts';
 import type { ServiceConfig } from './service-config.ts';
 
 export interface OwnIdentity {
@@ -15,87 +15,85 @@ export interface OwnIdentity {
   readonly hostid: string;
 }
 
-export interface HostIds {
-  /** By host NQN, the host's own excepted. */
-  readonly ids: ReadonlyMap<string, string>;
-  readonly problems: readonly Problem[];
-}
-
-interface Owner {
-  readonly nqn: string;
-  readonly id: string;
+interface Owner extends OwnIdentity {
   /** The line that says so; undefined for the host's own identity, and for what nobody says. */
   readonly place: Place | undefined;
 }
 
-const ALLOWED = 'one host-id for a host-nqn, one host-nqn for a host-id';
+/** A line that cannot have what it says: its NQN has another ID, or its ID another NQN. */
+interface Conflict {
+  readonly kind: 'other-id' | 'other-nqn';
+  readonly controller: ConfiguredController;
+  readonly owner: Owner;
+}
+
+interface HostIds {
+  /** By host NQN, the host's own excepted. */
+  readonly ids: ReadonlyMap<string, string>;
+  readonly conflicts: readonly Conflict[];
+}
 
 /**
- * The host ID of every host NQN that the controllers name, of one configuration or of several that
- * apply at the same time. What two lines say differently, the first one decides; the host's own
- * identity (undefined: it is not known) goes before all of them.
+ * The host ID of every host NQN that the controllers name. What two lines say differently, the first
+ * one decides; the host's own identity (undefined: it is not known) goes before all of them.
  */
-export function assignHostIds(
+function assignHostIds(
   controllers: readonly ConfiguredController[],
   own: OwnIdentity | undefined,
 ): HostIds {
-  const problems: Problem[] = [];
+  const conflicts: Conflict[] = [];
   const byNqn = new Map<string, Owner>();
   const byId = new Map<string, Owner>();
-  const add = (owner: Owner): void => {
-    byNqn.set(owner.nqn, owner);
-    byId.set(owner.id.toLowerCase(), owner);
+  const assign = (owner: Owner): void => {
+    byNqn.set(owner.hostnqn, owner);
+    byId.set(owner.hostid.toLowerCase(), owner);
   };
-  const place = (owner: Owner, from: string): string =>
-    owner.place === undefined ? "this host's own identity" : placeText(owner.place, from);
-
-  if (own !== undefined) add({ nqn: own.hostnqn, id: own.hostid, place: undefined });
-  const report = (controller: ConfiguredController, message: string, effect: string): void => {
-    problems.push({
-      file: controller.file,
-      line: controller.line,
-      section: CONTROLLERS,
-      key: 'controller',
-      value: `host-id=${controller.hostId}`,
-      severity: 'error',
-      message,
-      allowed: ALLOWED,
-      effect,
-    });
-  };
+  if (own !== undefined) assign({ hostnqn: own.hostnqn, hostid: own.hostid, place: undefined });
 
   for (const controller of controllers) {
-    const { file, hostId, tid } = controller;
-    if (hostId === '') continue;
-    const nqn = tid.hostNqn === '' ? own?.hostnqn : tid.hostNqn;
-    if (nqn === undefined) continue;
-    const named = byNqn.get(nqn);
+    const hostid = controller.hostId;
+    const hostnqn = controller.tid.hostNqn === '' ? own?.hostnqn : controller.tid.hostNqn;
+    if (hostid === '' || hostnqn === undefined) continue;
+    const named = byNqn.get(hostnqn);
+    const taken = byId.get(hostid.toLowerCase());
     if (named !== undefined) {
-      if (sameHostId(named.id, hostId)) continue;
-      const message = `is not the host ID that ${place(named, file)} has for the same host NQN`;
-      report(controller, message, `${named.id} is used`);
-      continue;
-    }
-    const taken = byId.get(hostId.toLowerCase());
-    if (taken === undefined) {
-      add({ nqn, id: hostId, place: controller });
+      if (named !== taken) conflicts.push({ kind: 'other-id', controller, owner: named });
+    } else if (taken !== undefined) {
+      conflicts.push({ kind: 'other-nqn', controller, owner: taken });
     } else {
-      const message = `is the host ID that ${place(taken, file)} has for another host NQN`;
-      report(controller, message, 'one that is made of the host NQN is used');
+      assign({ hostnqn, hostid, place: controller });
     }
   }
 
   // What is named goes first, wherever it stands: then what is made avoids it.
   for (const { tid } of controllers) {
-    const { hostNqn } = tid;
-    if (hostNqn === '' || byNqn.has(hostNqn)) continue;
-    const uuid = uuidOfNqn(hostNqn);
-    const id = uuid === undefined || byId.has(uuid) ? namedUuid(hostNqn) : uuid;
-    add({ nqn: hostNqn, id, place: undefined });
+    const hostnqn = tid.hostNqn;
+    if (hostnqn === '' || byNqn.has(hostnqn)) continue;
+    let hostid = hostIdOfNqn(hostnqn);
+    for (let name = hostnqn; byId.has(hostid); name += ' ') hostid = namedUuid(name);
+    assign({ hostnqn, hostid, place: undefined });
   }
-  const ids = new Map([...byNqn].map(([nqn, { id }]) => [nqn, id]));
-  if (own !== undefined) ids.delete(own.hostnqn);
-  return { ids, problems };
+  const others = [...byNqn].filter(([hostnqn]) => hostnqn !== own?.hostnqn);
+  return { ids: new Map(others.map(([hostnqn, { hostid }]) => [hostnqn, hostid])), conflicts };
+}
+
+function problemOf(
+  { file, line }: Place,
+  rest: Pick<Problem, 'value' | 'message' | 'effect'>,
+): Problem {
+  return {
+    file,
+    line,
+    section: CONTROLLERS,
+    key: 'controller',
+    severity: 'error',
+    allowed: 'one host-id for a host-nqn, one host-nqn for a host-id',
+    ...rest,
+  };
+}
+
+function ownerText({ place }: Owner, from: string): string {
+  return place === undefined ? "this host's own identity" : placeText(place, from);
 }
 
 /** The configuration with the host ID that each controller is to be connected with. */
@@ -103,10 +101,25 @@ export function withHostIds(
   config: ServiceConfig,
   own: OwnIdentity | undefined,
 ): { readonly config: ServiceConfig; readonly problems: readonly Problem[] } {
-  const { ids, problems } = assignHostIds(config.controllers, own);
+  const { conflicts, ids } = assignHostIds(config.controllers, own);
   const controllers = config.controllers.map((controller) =>
     Object.freeze({ ...controller, hostId: ids.get(controller.tid.hostNqn) ?? '' }),
   );
+  const problems = conflicts.map(({ controller, kind, owner }) => {
+    const value = `host-id=${controller.hostId}`;
+    const by = ownerText(owner, controller.file);
+    return kind === 'other-id'
+      ? problemOf(controller, {
+          value,
+          message: `is not the host ID that ${by} has for the same host NQN`,
+          effect: `${owner.hostid} is used`,
+        })
+      : problemOf(controller, {
+          value,
+          message: `is the host ID that ${by} has for another host NQN`,
+          effect: 'one that is made of the host NQN is used',
+        });
+  });
   return {
     config: Object.freeze({ ...config, controllers: Object.freeze(controllers) }),
     problems,
@@ -122,7 +135,20 @@ export function hostIdConflicts(
   second: ServiceConfig,
   own: OwnIdentity | undefined,
 ): readonly Problem[] {
-  const { problems } = assignHostIds([...first.controllers, ...second.controllers], own);
-  const effect = 'the kernel refuses whichever is connected later';
-  return problems.map((problem) => ({ ...problem, effect }));
+  const { conflicts } = assignHostIds([...first.controllers, ...second.controllers], own);
+  return conflicts.map(({ controller, kind, owner }) => {
+    const by = ownerText(owner, controller.file);
+    const effect = 'the kernel refuses whichever is connected later';
+    return kind === 'other-id'
+      ? problemOf(controller, {
+          value: printableValue(`host-nqn=${controller.tid.hostNqn}`),
+          message: `is connected with host ID ${controller.hostId}, and in ${by} with ${owner.hostid}`,
+          effect,
+        })
+      : problemOf(controller, {
+          value: `host-id=${controller.hostId}`,
+          message: `is connected with another host NQN in ${by}`,
+          effect,
+        });
+  });
 }

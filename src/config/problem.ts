@@ -75,15 +75,25 @@ function withoutSecret(text: string, sign: RegExp, maxLength: number): string {
   return `${escapeText(text.slice(0, slipped), maxLength)}${REDACTED}`;
 }
 
-/** One line: `FILE:LINE: [section] key: "value" is not … (allowed: …); the default applies`. */
+/** Where it is: `FILE:LINE:COLUMN`, as far as that is known. */
+export function problemPlace({ column, file, line }: Problem): string {
+  return [printablePath(file), line, column].filter((part) => part !== undefined).join(':');
+}
+
+/** What it is: `[section] key: "value" is not … (allowed: …); the default applies`. */
+export function problemText(problem: Problem): string {
+  const { allowed, effect, key, message, section, value } = problem;
+  const words = [
+    section === undefined ? '' : `[${section}]`,
+    key === undefined ? '' : `${key}:`,
+    value === undefined ? '' : `"${value}"`,
+    message,
+    allowed === undefined ? '' : `(allowed: ${allowed})`,
+  ];
+  return `${words.filter((word) => word !== '').join(' ')}; ${effect}`;
+}
+
+/** One line: `FILE:LINE:COLUMN: [section] key: "value" is not … (allowed: …); the default applies`. */
 export function formatProblem(problem: Problem): string {
-  const place = [printablePath(problem.file), problem.line, problem.column]
-    .filter((part) => part !== undefined)
-    .join(':');
-  let subject = '';
-  if (problem.section !== undefined) subject += ` [${problem.section}]`;
-  if (problem.key !== undefined) subject += ` ${problem.key}:`;
-  if (problem.value !== undefined) subject += ` "${problem.value}"`;
-  const allowed = problem.allowed === undefined ? '' : ` (allowed: ${problem.allowed})`;
-  return `${place}:${subject} ${problem.message}${allowed}; ${problem.effect}`;
+  return `${problemPlace(problem)}: ${problemText(problem)}`;
 }

@@ -130,6 +130,8 @@ function valueProblem(
     key,
     severity: 'error',
     ...rest,
+    // Who reads it next may be allowed to.
+    effect: found.state === 'unreadable-file' ? `without it, ${rest.effect}` : rest.effect,
     message: inFile ? `is in ${printablePath(found.source)}, which ${rest.message}` : rest.message,
   };
 }

@@ -10,11 +10,6 @@ export function checkHostId(text: string): string | undefined {
   return /[^0-]/.test(text) ? undefined : 'is a UUID of zeros';
 }
 
-/** UUIDs of one value are one, in any case. */
-export function sameHostId(a: string, b: string): boolean {
-  return a.toLowerCase() === b.toLowerCase();
-}
-
 /** The UUID of an NQN of the form `nqn.…:uuid:UUID` (NVMe base 2.1, 4.7.1); undefined for others. */
 export function uuidOfNqn(nqn: string): string | undefined {
   const uuid = nqn.split(':uuid:').at(-1) ?? '';

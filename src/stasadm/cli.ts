@@ -1,14 +1,23 @@
 /**
- * The command line of stasadm: what it changes, and its exit status. Everything it touches is under
+ * The command line of stasadm: what it changes and says, and its exit status. Everything it touches is under
  * `root`, so that it can be run against a tree that is not `/`.
  */
 import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { getSystemErrorMap } from 'node:util';
-import { Command, CommanderError } from 'commander';
+import { Command, CommanderError, Option } from 'commander';
 import { setIniValue } from '../config/ini-edit.ts';
-import { HOST } from '../config/option-table.ts';
+import { HOST, type ConfigFile } from '../config/option-table.ts';
 import { replaceFile } from '../platform/atomic-file.ts';
+import {
+  checkConfig,
+  CONFIG_FILES,
+  findingsJson,
+  findingsText,
+  UnclearFileError,
+  type CheckRequest,
+  type Findings,
+} from './check-config.ts';
 import { systemUuid } from './host-uuid.ts';
 
 export const DEFAULT_SYS_CONF = '/etc/stas/sys.conf';
@@ -33,6 +42,11 @@ class StasadmError extends Error {
 
 interface GlobalOptions {
   readonly confFile: string;
+}
+
+interface CheckOptions {
+  readonly as?: ConfigFile;
+  readonly output: 'text' | 'json';
 }
 
 interface FileOption {
@@ -124,14 +138,21 @@ function oneLine(command: Command, what: string, text: string): string {
 
 const MAX_SYMNAME_BYTES = 256;
 
-/** The definition of the command line. What is parsed is carried out in `env`. */
-export function stasadmCommand(env: StasadmEnvironment, version: string): Command {
+/**
+ * The definition of the command line. What is parsed is carried out in `env`; `end` is told the exit
+ * status of a command that was carried out, unless it is 0.
+ */
+export function stasadmCommand(
+  env: StasadmEnvironment,
+  version: string,
+  end: (status: number) => void = () => undefined,
+): Command {
   const program = new Command('stasadm')
-    .description('Give this host its NVMe identity: NQN, identifier and symbolic name.')
+    .description('Give this host its NVMe identity, and check the configuration.')
     .version(`nvme-stas ${version}`, '-v, --version', 'print the version')
     .helpOption('-h, --help', 'print this help')
     .helpCommand(false)
-    .option('-c, --conf-file <FILE>', 'configuration file to change', DEFAULT_SYS_CONF)
+    .option('-c, --conf-file <FILE>', 'the sys.conf to change, or to check', DEFAULT_SYS_CONF)
     .configureOutput({ writeOut: env.stdout, writeErr: env.stderr })
     .exitOverride();
   const confFile = (): string =>
@@ -179,7 +200,43 @@ export function stasadmCommand(env: StasadmEnvironment, version: string): Comman
       await saveInConf(env, confFile(), 'symname', undefined);
     });
 
+  program
+    .command('check-config')
+    .description('tell what is wrong in configuration files, and what the daemons do about it')
+    .argument('[FILE...]', 'files and drop-in directories; all that the daemons read unless given')
+    .addOption(
+      new Option('--as <kind>', 'what the files are, where their names do not tell').choices(
+        CONFIG_FILES,
+      ),
+    )
+    .addOption(
+      new Option('-o, --output <format>', 'output format')
+        .choices(['text', 'json'])
+        .default('text'),
+    )
+    .action((files: readonly string[], { as, output }: CheckOptions) => {
+      const request: CheckRequest = {
+        files: files.map((file) => resolve(oneLine(program, 'the name of the file', file))),
+        as,
+        sysConf: confFile(),
+        root: env.root,
+      };
+      const findings = check(program, request);
+      env.stdout(output === 'json' ? findingsJson(findings) : findingsText(findings));
+      if (findings.problems.length > 0) end(EXIT_FAILED);
+    });
+
   return program;
+}
+
+function check(program: Command, request: CheckRequest): Findings {
+  try {
+    return checkConfig(request);
+  } catch (error) {
+    if (!(error instanceof UnclearFileError)) throw error;
+    const message = `error: ${error.message}: say it with --as ${CONFIG_FILES.join('|')}`;
+    return program.error(message, { exitCode: EXIT_USAGE });
+  }
 }
 
 /** Runs the command line `args` (without node and script); resolves with the exit status. */
@@ -189,8 +246,12 @@ export async function runStasadm(
   version: string,
 ): Promise<number> {
   try {
-    await stasadmCommand(env, version).parseAsync([...args], { from: 'user' });
-    return EXIT_OK;
+    let status = EXIT_OK;
+    const command = stasadmCommand(env, version, (other) => {
+      status = other;
+    });
+    await command.parseAsync([...args], { from: 'user' });
+    return status;
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT_OK : EXIT_USAGE;
     if (!(error instanceof StasadmError)) throw error;

@@ -112,7 +112,12 @@ export const layers: LayerTable = {
     },
     {
       where: 'src/stasadm/',
-      imports: ['src/nvme/', 'src/config/', 'src/platform/atomic-file.ts'],
+      imports: [
+        'src/nvme/',
+        'src/config/',
+        'src/platform/atomic-file.ts',
+        'src/platform/conf-files.ts',
+      ],
       packages: ['commander'],
       builtins: 'any',
     },

@@ -1,7 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
-  assignHostIds,
   hostIdConflicts,
   withHostIds,
 } from '../../../src/config/host-identities.ts';
@@ -64,6 +63,12 @@ describe('the host ID of a controller', () => {
     expect(ids(...fields)).toEqual([namedUuid(UUID_NQN), ID1]);
     expect(problems(...fields)).toEqual([]);
   });
+
+  it('is not even then what another line names', () => {
+    const [made, named] = ids(`host-nqn=${A}`, `host-nqn=${B};host-id=${namedUuid(A)}`);
+    expect(named).toBe(namedUuid(A));
+    expect(made).not.toBe(named);
+  });
 });
 
 describe('a conflict', () => {
@@ -98,12 +103,12 @@ describe('a conflict', () => {
   });
 
   it('between the lines is found also where the host has no identity', () => {
-    const { controllers } = config([
+    const named = config([
       `host-id=${ID2}`,
       `host-nqn=${A};host-id=${ID1}`,
       `host-nqn=${B};host-id=${ID1}`,
     ]);
-    expect(assignHostIds(controllers, undefined).problems).toHaveLength(1);
+    expect(withHostIds(named, undefined).problems).toHaveLength(1);
   });
 });
 
