@@ -107,7 +107,8 @@ describe.each([...programCommands()])('the page of %s', (name, program) => {
       );
       expect(entry, command.name()).toBeDefined();
       expect(below(text, '# SYNOPSIS', '# ')).toContain(` *${command.name()}*`);
-      const own = command.options.filter(({ long }) => long !== '--output');
+      const shared = program.options.map(({ long }) => long);
+      const own = command.options.filter(({ long }) => !shared.includes(long));
       expect(terms(entry ?? '').slice(1)).toEqual(own.map(flagsText));
     }
   });
@@ -122,7 +123,7 @@ function flagsText({ flags }: { readonly flags: string }): string {
 function examplesOf(file: string, program: string): readonly (readonly string[])[] {
   const lines = literals(file).flatMap((text) => text.split('\n'));
   return lines.flatMap((line) => {
-    const [, command] = new RegExp(`(?:^|\\|\\| )${program} ([^|]+)`).exec(line) ?? [];
+    const [, command] = new RegExp(`(?:^|\\|\\| )${program} ([^|&]+)`).exec(line) ?? [];
     if (command === undefined) return [];
     return [[...command.matchAll(/"([^"]*)"|\S+/g)].map(([word, quoted]) => quoted ?? word)];
   });
