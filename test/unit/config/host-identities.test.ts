@@ -1,9 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import {
-  hostIdConflicts,
-  withHostIds,
-} from '../../../src/config/host-identities.ts';
+import { hostIdConflicts, withHostIds } from '../../../src/config/host-identities.ts';
 import type { Daemon } from '../../../src/config/option-table.ts';
 import { formatProblem } from '../../../src/config/problem.ts';
 import { parseServiceConfig, type ServiceConfig } from '../../../src/config/service-config.ts';
