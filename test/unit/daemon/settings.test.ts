@@ -116,7 +116,7 @@ test('names the file of a value that cannot be read, and why', () => {
   reader.read(log);
   expect(log.lines.map(({ message }) => message)).toEqual([
     `${sysConfFile}:4:7: [Host] key: is in ${folder}/key, which is a symbolic link to nothing ` +
-      '(allowed: DHHC-1:hh:base64:); the host has no key',
+      '(allowed: DHHC-1:hh:base64:); without it, the host has no key',
   ]);
 });
 
