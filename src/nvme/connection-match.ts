@@ -64,6 +64,15 @@ function equalIgnoringCase(a: string, b: string): boolean {
   return a.toLowerCase() === b.toLowerCase();
 }
 
+/** Whether a device leads where this TID does, by what every kernel shows. */
+export function sameTarget(
+  tid: TransportId,
+  kernel: Pick<KernelControllerLike, 'traddr' | 'transport' | 'trsvcid'>,
+): boolean {
+  if (kernel.transport !== tid.transport || kernel.trsvcid !== tid.trsvcid) return false;
+  return sameIpAddress(kernel.traddr, tid.traddr) || equalIgnoringCase(kernel.traddr, tid.traddr);
+}
+
 /** Whether a controller is reached through this pair of Fibre Channel ports. */
 export function isBehindFcPort(
   tid: TransportId,

@@ -18,8 +18,7 @@ import {
   type Report,
 } from '../core/controller-model.ts';
 import type { ConnectOptions, ProbeMode } from '../nvme/connect-options.ts';
-import { matchesConnection } from '../nvme/connection-match.ts';
-import { sameIpAddress } from '../nvme/ip-address.ts';
+import { matchesConnection, sameTarget } from '../nvme/connection-match.ts';
 import type { KernelController } from '../nvme/kernel-controller.ts';
 import { tidKey, type TidKey, type TransportId } from '../nvme/transport-id.ts';
 import type { Disposable } from '../ports/disposable.ts';
@@ -145,8 +144,9 @@ export class ControllerDriver implements Disposable {
     const held = this.kernel;
     if (held === undefined) return;
     const now = snapshot.get(held.device);
-    if (now?.instance === held.instance) this.feed({ kind: 'observed', kernel: now });
-    else void this.#missed(held);
+    const complete = now?.instance === held.instance && now.state === 'live';
+    if (complete) this.feed({ kind: 'observed', kernel: now });
+    else void this.#look(held);
   }
 
   dispose(): void {
@@ -158,8 +158,11 @@ export class ControllerDriver implements Disposable {
     this.#deps.queue.dequeue(this.key);
   }
 
-  /** A picture without it may be from before it was connected: the device itself decides. */
-  async #missed(held: KernelController): Promise<void> {
+  /**
+   * A picture in which it is missing, or not live, may be from before it was connected, when sysfs
+   * does not say yet what it is: the device itself decides.
+   */
+  async #look(held: KernelController): Promise<void> {
     try {
       const now = await this.#deps.index.read(held.device);
       if (this.kernel?.instance !== held.instance) return;
@@ -385,15 +388,4 @@ export class ControllerDriver implements Disposable {
 
 function leaving(kernel: KernelController): boolean {
   return kernel.state.startsWith('deleting') || kernel.state === 'dead';
-}
-
-/** Whether a device leads where this TID does, by what every kernel shows. */
-function sameTarget(tid: TransportId, kernel: KernelController): boolean {
-  return (
-    kernel.transport === tid.transport &&
-    kernel.trsvcid === tid.trsvcid &&
-    (kernel.traddr === tid.traddr ||
-      sameIpAddress(kernel.traddr, tid.traddr) ||
-      kernel.traddr.toLowerCase() === tid.traddr.toLowerCase())
-  );
 }

@@ -265,7 +265,8 @@ export class FakeFabrics implements Fabrics {
   #disconnect(expected: KernelController): undefined {
     const controller = this.#devices.get(expected.device);
     if (controller === undefined) return undefined;
-    if (controller.instance !== expected.instance) {
+    const { instance, subsysnqn } = expected;
+    if (controller.instance !== instance || controller.subsysnqn !== subsysnqn) {
       throw new PortError(`${expected.device} is another connection now`, {
         code: 'DEVICE_CHANGED',
         errorClass: 'final',

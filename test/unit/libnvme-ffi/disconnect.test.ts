@@ -67,6 +67,12 @@ test('asks the kernel to delete the controller', async () => {
   expect(asked('nvme3')).toBe('1');
 });
 
+test('takes the controller for the same that was looked at before it had a subsystem', async () => {
+  addDevice('nvme3');
+  await disconnectController({ ...describeDevice('nvme3'), subsysnqn: '' }, sysfs);
+  expect(asked('nvme3')).toBe('1');
+});
+
 test('leaves a later controller of the same name alone', async () => {
   addDevice('nvme3');
   const expected = describeDevice('nvme3');

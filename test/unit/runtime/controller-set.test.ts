@@ -226,6 +226,19 @@ describe('a removal', () => {
     expect(bench.fabrics.connects.calls).toEqual([]);
   });
 
+  test('is not led astray by a picture from before the connection was up', async () => {
+    const bench = await new Bench().connected(tid());
+    const [now] = bench.devices.controllers;
+    if (now === undefined) throw new Error('nothing is connected');
+    const early = { ...now, state: 'connecting', subsysnqn: '', cntrltype: '', dctype: '' };
+    bench.set.observe(new Map([[now.device, early]]));
+    await settle();
+    expect(bench.set.get(tidKey(tid()))?.driver.kernel).toEqual(now);
+    bench.set.remove(tidKey(tid()), false);
+    await settle();
+    expect(bench.devices.controllers).toEqual([]);
+  });
+
   test('is over for who waits for it when the last one is gone, or its time is up', async () => {
     const bench = await new Bench().connected(tid());
     bench.fabrics.disconnects.hold();
