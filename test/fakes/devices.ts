@@ -63,6 +63,11 @@ export class FakeDevices implements Devices {
     return { dispose: () => void this.#listeners.delete(own) };
   }
 
+  /** The process that listens has crashed. */
+  dropListeners(): void {
+    this.#listeners.clear();
+  }
+
   get listenerCount(): number {
     return this.#listeners.size;
   }

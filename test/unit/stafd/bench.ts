@@ -44,11 +44,15 @@ export class StafdBench {
   browsed = 0;
   browserDisposed = false;
 
-  /** `before`: the bench whose kernel and files this one finds, as after a restart. */
-  constructor(text = '', before?: StafdBench) {
+  /**
+   * `before`: the bench whose kernel and files this one finds, as after a restart. `ownFabrics`:
+   * without its calls in flight and its targets, as after a crash.
+   */
+  constructor(text = '', before?: StafdBench, { ownFabrics = false } = {}) {
     this.bootFirmware = before?.bootFirmware ?? new FakeBootFirmware();
     this.devices = before?.devices ?? new FakeDevices();
-    this.fabrics = before?.fabrics ?? new FakeFabrics(this.devices);
+    const there = ownFabrics ? undefined : before?.fabrics;
+    this.fabrics = there ?? new FakeFabrics(this.devices);
     this.lkcFile = new MemoryStateFile(before?.lkcFile.text);
     const { bootFirmware, clock, devices, fabrics, interfaces, lkcFile, log, prober, resolver } =
       this;

@@ -4,25 +4,22 @@ import { test } from 'vitest';
 import { known, unknown } from '../../../src/core/answer.ts';
 import { tidKey, type TidKey } from '../../../src/nvme/transport-id.ts';
 import {
-  MDNS_SOURCE,
   planDiscoveryControllers,
-  referralSource,
+  type DcAction,
   type DcSnapshot,
   type LogAnswer,
 } from '../../../src/stafd/plan.ts';
 import {
-  config,
-  dcTid,
-  existing,
-  found,
-  foundSoFar,
-  readLog,
-  remembered,
-  snapshot,
-  UNREAD,
-} from './plan-samples.ts';
+  bootSource,
+  expectedDcs,
+  expectedOrigin,
+  mdnsReport,
+  type SourcesSay,
+} from './plan-reference.ts';
+import { config, dcTid, existing, readLog, remembered, snapshot, UNREAD } from './plan-samples.ts';
 
 const TRADDRS = ['10.0.0.1', '10.0.0.2', '10.0.0.3', '10.0.0.4'];
+const NAMES = new Map<TidKey, string>(TRADDRS.map((it) => [tidKey(dcTid(it)), it]));
 const some = fc.subarray(TRADDRS);
 
 const log: fc.Arbitrary<LogAnswer> = fc.oneof(
@@ -32,87 +29,79 @@ const log: fc.Arbitrary<LogAnswer> = fc.oneof(
 );
 
 const moment = fc.record({
+  /** Seconds since the moment before. */
+  after: fc.constantFrom(0, 1, 59, 60, 3_600),
   /** Lines with an address, and lines of the same source whose name is not resolved now. */
   configured: fc.dictionary(fc.constantFrom(...TRADDRS), fc.boolean()),
-  /** Found to answer; undefined: avahi-daemon is away. */
-  mdns: fc.option(some, { nil: undefined }),
-  /** Announced only. */
+  boot: fc.oneof({ weight: 2, arbitrary: fc.constant<string[]>([]) }, some),
+  bootDoubt: fc.boolean(),
+  mdns: some,
   mute: some,
+  mdnsIncomplete: fc.boolean(),
   excluded: fc.oneof(
     { weight: 4, arbitrary: fc.constant<string[]>([]) },
     { weight: 1, arbitrary: some },
   ),
+  persistence: fc.constantFrom(0, 60, -1),
   connected: some,
   logs: fc.array(log, { minLength: TRADDRS.length, maxLength: TRADDRS.length }),
 });
 type Moment = typeof moment extends fc.Arbitrary<infer T> ? T : never;
 
-/** The addresses that must be there after a pass, found by repeating the rules until rest. */
-function expected(now: Moment, before: ReadonlyMap<string, DcSnapshot>): ReadonlySet<string> {
-  const allowed = TRADDRS.filter((traddr) => !now.excluded.includes(traddr));
-  const standing = new Set<string>();
-  const stands = (traddr: string): boolean => {
-    const dc = before.get(traddr);
-    const resolved = now.configured[traddr];
-    if (resolved === true) return true;
-    if (resolved === false && dc?.sources.has(`configured:${traddr}`) === true) return true;
-    if (now.mdns?.includes(traddr) === true) return true;
-    // No persistence: only a connection keeps one that mDNS is silent about.
-    if (dc?.sources.has(MDNS_SOURCE) === true) {
-      const answers = dc.unresponsiveSince === undefined;
-      if (now.mdns === undefined || now.mute.includes(traddr) || answers) return true;
-    }
-    return [...standing].some((referrer) => {
-      const answer = before.get(referrer)?.log ?? UNREAD;
-      const lists =
-        answer.kind === 'known' && answer.value.entries.some((entry) => entry.traddr === traddr);
-      if (lists) return true;
-      const silent = answer.kind === 'known' && answer.value.fresh;
-      return !silent && dc?.sources.has(referralSource(tidKey(dcTid(referrer)))) === true;
-    });
-  };
-  for (let size = -1; size !== standing.size;) {
-    size = standing.size;
-    for (const traddr of allowed) if (stands(traddr)) standing.add(traddr);
-  }
-  return standing;
+function say(now: Moment, at: number): SourcesSay {
+  const lines = Object.entries(now.configured);
+  const those = (resolved: boolean): readonly string[] =>
+    lines.filter(([, is]) => is === resolved).map(([traddr]) => traddr);
+  const configured = { configured: those(true), unresolved: those(false) };
+  return { ...now, now: at, addresses: TRADDRS, ...configured };
 }
 
-/** The world after a pass, with what the moment says of connections and logs. */
-function pass(now: Moment, before: ReadonlyMap<string, DcSnapshot>): Map<string, DcSnapshot> {
-  const configured = Object.entries(now.configured).map(([traddr, resolved]) => ({
-    source: `configured:${traddr}`,
+function plan(what: SourcesSay, there: ReadonlyMap<string, DcSnapshot>): readonly DcAction[] {
+  const line = (traddr: string, resolved: boolean, source = `configured:${traddr}`) => ({
+    source,
     options: {},
     hostId: '',
     answer: resolved ? known(dcTid(traddr)) : unknown('no such name'),
-  }));
-  const actions = planDiscoveryControllers(
+  });
+  return planDiscoveryControllers(
     snapshot({
+      now: what.now,
       config: config({
-        zeroconfPersistence: 0,
-        excludes: now.excluded.map((traddr) => ({ traddr, file: 'F', line: 1 })),
+        zeroconfPersistence: what.persistence,
+        excludes: what.excluded.map((traddr) => ({ traddr, file: 'stafd.conf', line: 1 })),
       }),
-      configured,
-      mdns:
-        now.mdns === undefined
-          ? foundSoFar('away')
-          : {
-              ...found(...now.mdns.map((it) => dcTid(it))),
-              announced: new Set([...now.mdns, ...now.mute].map((it) => tidKey(dcTid(it)))),
-            },
-      controllers: [...before.values()],
+      configured: [
+        ...what.configured.map((traddr) => line(traddr, true)),
+        ...what.unresolved.map((traddr) => line(traddr, false)),
+        ...what.boot.map((traddr) => line(traddr, true, bootSource(traddr))),
+      ],
+      bootDoubt: what.bootDoubt ? 'a table cannot be read' : undefined,
+      mdns: mdnsReport(what),
+      controllers: [...there.values()],
     }),
   );
-  const after = new Map(before);
-  const names = new Map<TidKey, string>(TRADDRS.map((it) => [tidKey(dcTid(it)), it]));
+}
+
+/** The world after the actions of a plan. */
+function apply(
+  what: SourcesSay,
+  there: ReadonlyMap<string, DcSnapshot>,
+  actions: readonly DcAction[],
+): Map<string, DcSnapshot> {
+  const after = new Map(there);
   for (const action of actions) {
-    const traddr = names.get(action.kind === 'add' ? action.wanted.key : action.key) ?? '';
+    const traddr = NAMES.get(action.kind === 'add' ? action.wanted.key : action.key) ?? '';
+    const wanted = action.kind === 'remove' ? undefined : action.wanted;
+    if (wanted !== undefined && wanted.extra.origin !== expectedOrigin(what, traddr)) {
+      throw new Error(`${traddr} is said to be ${wanted.extra.origin}`);
+    }
     if (action.kind === 'remove') after.delete(traddr);
     else if (action.kind === 'add') {
       if (after.has(traddr)) throw new Error('added twice');
-      after.set(traddr, existing(traddr, [...action.wanted.sources], { log: UNREAD }));
+      const sources = [...action.wanted.sources];
+      after.set(traddr, existing(traddr, sources, { log: UNREAD, unresponsiveSince: what.now }));
     } else {
-      const dc = before.get(traddr);
+      const dc = there.get(traddr);
       if (dc !== undefined) after.set(traddr, { ...dc, sources: action.sources });
     }
   }
@@ -120,13 +109,20 @@ function pass(now: Moment, before: ReadonlyMap<string, DcSnapshot>): Map<string,
 }
 
 /** Connections and logs change between passes. */
-function drift(now: Moment, there: ReadonlyMap<string, DcSnapshot>): Map<string, DcSnapshot> {
+function drift(
+  now: Moment,
+  at: number,
+  there: ReadonlyMap<string, DcSnapshot>,
+): Map<string, DcSnapshot> {
   const changed = new Map<string, DcSnapshot>();
   for (const [traddr, dc] of there) {
     const connected = now.connected.includes(traddr);
     const answer = now.logs[TRADDRS.indexOf(traddr)] ?? UNREAD;
-    const unresponsiveSince = connected ? undefined : 0;
-    changed.set(traddr, { ...dc, unresponsiveSince, silentSince: 0, log: answer });
+    const unresponsiveSince = connected ? undefined : (dc.unresponsiveSince ?? at);
+    const heard = now.mdns.includes(traddr) || now.mute.includes(traddr);
+    const silence = now.mdnsIncomplete ? dc.silentSince : (dc.silentSince ?? at);
+    const silentSince = heard ? undefined : silence;
+    changed.set(traddr, { ...dc, unresponsiveSince, silentSince, log: answer });
   }
   return changed;
 }
@@ -135,17 +131,33 @@ function sorted(traddrs: Iterable<string>): string {
   return [...traddrs].sort().join(' ');
 }
 
+class World {
+  #there = new Map<string, DcSnapshot>();
+  #at = 1_000_000;
+
+  get there(): ReadonlyMap<string, DcSnapshot> {
+    return this.#there;
+  }
+
+  pass(now: Moment): void {
+    this.#at += now.after * 1000;
+    const what = say(now, this.#at);
+    const before = drift(now, this.#at, this.#there);
+    const expected = sorted(expectedDcs(what, before));
+    this.#there = apply(what, before, plan(what, before));
+    const got = sorted(this.#there.keys());
+    if (got !== expected) throw new Error(`there are "${got}", expected "${expected}"`);
+    // At rest: the same answers lead to no further action.
+    const again = plan(what, this.#there).filter(({ kind }) => kind === 'remove');
+    if (again.length > 0) throw new Error('a second look removes what the first one left');
+  }
+}
+
 test('keeps and adds exactly what the rules reach, whatever the sources say', () => {
   fc.assert(
     fc.property(fc.array(moment, { maxLength: 6 }), (moments) => {
-      let there = new Map<string, DcSnapshot>();
-      for (const now of moments) {
-        there = drift(now, there);
-        const wanted = sorted(expected(now, there));
-        there = pass(now, there);
-        const got = sorted(there.keys());
-        if (got !== wanted) throw new Error(`there are "${got}", expected "${wanted}"`);
-      }
+      const world = new World();
+      for (const now of moments) world.pass(now);
     }),
     { numRuns: 5_000 },
   );
@@ -154,13 +166,46 @@ test('keeps and adds exactly what the rules reach, whatever the sources say', ()
 test('leaves nothing once no source asks for anything, whatever referred to what', () => {
   fc.assert(
     fc.property(fc.array(moment, { maxLength: 5 }), (moments) => {
-      let there = new Map<string, DcSnapshot>();
-      for (const now of moments) there = pass(now, drift(now, there));
+      const world = new World();
+      for (const now of moments) world.pass(now);
       const last = moments.at(-1);
       if (last === undefined) return;
-      const nothing: Moment = { ...last, configured: {}, mdns: [], mute: [], connected: [] };
-      there = pass(nothing, drift(nothing, there));
-      if (there.size > 0) throw new Error(`there are still ${sorted(there.keys())}`);
+      const silent = { mdnsIncomplete: false, persistence: 0, bootDoubt: false } as const;
+      world.pass({
+        ...last,
+        ...silent,
+        boot: [],
+        configured: {},
+        mdns: [],
+        mute: [],
+        connected: [],
+      });
+      if (world.there.size > 0) throw new Error(`there are still ${sorted(world.there.keys())}`);
+    }),
+    { numRuns: 2_000 },
+  );
+}, 60_000);
+
+test('drops nothing while no source answers, except what is excluded', () => {
+  fc.assert(
+    fc.property(fc.array(moment, { maxLength: 5 }), moment, (moments, last) => {
+      const world = new World();
+      for (const now of moments) world.pass(now);
+      const before = [...world.there];
+      const lines = [...world.there.keys()].map((traddr) => [traddr, false] as const);
+      world.pass({
+        ...last,
+        configured: Object.fromEntries(lines),
+        boot: [],
+        bootDoubt: true,
+        mdns: [],
+        mdnsIncomplete: true,
+        logs: TRADDRS.map(() => UNREAD),
+      });
+      for (const [traddr] of before) {
+        if (world.there.has(traddr) || last.excluded.length > 0) continue;
+        throw new Error(`${traddr} was dropped on no evidence`);
+      }
     }),
     { numRuns: 2_000 },
   );
