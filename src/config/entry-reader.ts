@@ -141,7 +141,8 @@ export class EntryReader {
 
   /** The problems in the order of the files and their lines. */
   sortedProblems(): readonly Problem[] {
-    const order = (problem: Problem): number => this.#files.indexOf(problem.file);
+    const places = new Map(this.#files.map((file, index) => [file, index]));
+    const order = ({ file }: Problem): number => places.get(file) ?? -1;
     return Object.freeze(
       this.problems.toSorted((a, b) => order(a) - order(b) || (a.line ?? 0) - (b.line ?? 0)),
     );

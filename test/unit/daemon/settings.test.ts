@@ -120,6 +120,32 @@ test('names the file of a value that cannot be read, and why', () => {
   ]);
 });
 
+test('reports hosts that contradict each other, in whatever files, once and when they come back', () => {
+  const line = (id: string): string =>
+    `${CONTROLLER.trimEnd()};host-nqn=nqn.2014-08.org.example:a;host-id=${id}\n`;
+  const dropIn = `${confFile}.d/x.conf`;
+  mkdirSync(`${confFile}.d`);
+  const contradict = (): void => {
+    writeFileSync(confFile, line('11111111-1111-4111-8111-111111111111'));
+    writeFileSync(dropIn, line('22222222-2222-4222-8222-222222222222').replace('2.1', '2.2'));
+  };
+  contradict();
+  const { config } = reader.read(log);
+  reader.read(log);
+  expect(config.controllers.map(({ hostId }) => hostId)).toEqual([
+    '11111111-1111-4111-8111-111111111111',
+    '11111111-1111-4111-8111-111111111111',
+  ]);
+  expect(log.messages('error')).toHaveLength(1);
+  expect(log.messages('error')[0]).toContain(`${dropIn}:2: [Controllers] controller:`);
+  expect(log.messages('error')[0]).toContain(`that ${confFile}, line 2 has`);
+  writeFileSync(dropIn, '');
+  reader.read(log);
+  contradict();
+  reader.read(log);
+  expect(log.messages('error')).toHaveLength(2);
+});
+
 test('refuses a host without an identity', () => {
   writeFileSync(sysConfFile, `[Host]\nnqn = file://${folder}/none\nid = ${HOST_ID}\n`);
   expect(() => reader.read(log)).toThrow(`stasadm hostnqn -f ${folder}/none`);
