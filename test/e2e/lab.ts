@@ -3,7 +3,8 @@
  * installed, real targets, and simulated discovery controllers.
  *
  * Invariants:
- * - one machine a worker, booted on first use, ended when the worker ends;
+ * - one machine a worker, booted on first use, ended when the worker ends; besides, those that a
+ *   scenario boots for itself;
  * - `reset` leaves no connection, target, simulated controller, state or configuration of an
  *   earlier scenario behind, and both daemons stopped.
  */
@@ -97,6 +98,14 @@ export function openLab(debPath?: string): Promise<Lab> {
   return started;
 }
 
+/**
+ * A laboratory in a machine of its own, which boots with these ACPI tables. Whoever opens it ends
+ * it: `machine.stop()`.
+ */
+export function openLabWith(acpiTables: readonly string[], debPath: string): Promise<Lab> {
+  return start(debPath, acpiTables);
+}
+
 function say(line: string): void {
   process.stderr.write(`${line}\n`);
 }
@@ -116,10 +125,13 @@ async function bundle(entry: string): Promise<Uint8Array> {
   return file.contents;
 }
 
-async function start(prebuilt: string | undefined): Promise<Lab> {
+async function start(
+  prebuilt: string | undefined,
+  acpiTables: readonly string[] = [],
+): Promise<Lab> {
   const suite = (process.env['NVME_STAS_SUITE'] ?? 'trixie') as Suite;
   const debPath = prebuilt ?? (await buildPackage({ suite, log: say })).debPath;
-  const machine = await startMachine({ suite, log: say });
+  const machine = await startMachine({ suite, acpiTables, log: say });
   try {
     return await furnish(machine, debPath);
   } catch (error) {
