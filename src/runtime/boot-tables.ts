@@ -91,12 +91,12 @@ export class BootTables {
   list(rules: ConfiguredRules): readonly ConfiguredAnswer[] {
     const { interfaces } = this.#deps;
     return [...this.#controllers.values()].flatMap(({ controllers }) =>
-      controllers.map((controller) => ({
-        source: controller.source,
-        options: {},
-        hostId: this.hostId(controller.tid.hostNqn) ?? '',
-        answer: bootAnswer(controller, interfaces, rules),
-      })),
+      controllers.map((controller) => {
+        const { source, tid } = controller;
+        const answer = bootAnswer(controller, interfaces, rules);
+        if (answer.kind === 'unknown') this.#say(`${printTid(tid)} - Waits: ${answer.why}`);
+        return { source, options: {}, hostId: this.hostId(tid.hostNqn) ?? '', answer };
+      }),
     );
   }
 

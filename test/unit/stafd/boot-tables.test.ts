@@ -49,6 +49,9 @@ describe('a discovery controller of a boot table', () => {
     await here.start();
     expect(here.connected).toEqual([]);
     expect(here.service.settled).toBe(false);
+    expect(here.log.messages().filter((line) => line.includes('Waits'))).toEqual([
+      `(tcp, ${A}, 8009, nqn.dc) - Waits: no interface with the MAC address ${MAC} has an address`,
+    ]);
     here.interfaces.set(ETH0);
     await here.clock.advance(62_000);
     expect(here.connected).toEqual([A]);
