@@ -138,7 +138,9 @@ export function opDone(
   }
   const done = { ...model, opFailures: 0, pleo: pleo ?? model.pleo };
   const { pollMs } = context.policy;
-  if (persistent === false && pollMs !== undefined && phase.work.again === undefined) {
+  // Only a log that was read says it: what else was asked for comes first.
+  const rests = op === 'read-log' && persistent === false && phase.work.again === undefined;
+  if (rests && pollMs !== undefined) {
     return part(done, phase.kernel, pollMs);
   }
   return proceed(done, phase.kernel, phase.work, context);
