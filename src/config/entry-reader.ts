@@ -195,9 +195,13 @@ export class EntryReader {
     if (findOption(this.#kind, section, key) === undefined) return values;
     const refused: Refused[] = [];
     let counts: { readonly entry: FileEntry; readonly warning?: ValueFault } | undefined;
-    const all = this.entriesOf(section, key);
-    for (const file of this.#files) {
-      const entries = all.filter((entry) => entry.file === file);
+    const entriesByFile = new Map<string, FileEntry[]>();
+    for (const entry of this.entriesOf(section, key)) {
+      const entries = entriesByFile.get(entry.file);
+      if (entries === undefined) entriesByFile.set(entry.file, [entry]);
+      else entries.push(entry);
+    }
+    for (const [file, entries] of entriesByFile) {
       const entry = entries.at(-1);
       if (entry === undefined) continue;
       for (const earlier of entries.slice(0, -1)) {

@@ -1,45 +1,7 @@
-import { createRequire } from 'node:module';
-import { PassThrough } from 'node:stream';
 import { describe, expect, it } from 'vitest';
 import { MAX_INCOMING_BODY, MessageGuard } from '../../../../src/platform/dbus/message-guard.ts';
+import { parseGuarded as parse } from '../../../contract/guarded-parser.ts';
 import { RawWriter, field, rawMessage } from '../../../contract/raw-message.ts';
-
-interface Parsed {
-  readonly type: number;
-  readonly member?: string;
-  readonly sender?: string;
-  readonly signature?: string;
-  readonly body?: readonly unknown[];
-}
-
-/** The parser that the guard stands before; part of dbus-next, but not of its interface. */
-const { unmarshalMessages } = createRequire(import.meta.url)('dbus-next/lib/message.js') as {
-  unmarshalMessages: (
-    stream: PassThrough,
-    onMessage: (message: Parsed) => void,
-    options: object,
-  ) => void;
-};
-
-/** What the parser makes of messages that pass the guard, in pieces of `size` bytes. */
-function parse(bytes: Buffer, size = bytes.length): readonly Parsed[] {
-  const stream = new PassThrough({ highWaterMark: 1 << 24 });
-  const guard = new MessageGuard();
-  guard.begin();
-  const read = stream.read.bind(stream);
-  stream.read = (wanted?: number): unknown => {
-    const chunk: unknown = read(wanted);
-    if (chunk instanceof Buffer) guard.see(chunk);
-    return chunk;
-  };
-  const messages: Parsed[] = [];
-  unmarshalMessages(stream, (message) => void messages.push(message), {});
-  for (let at = 0; at < bytes.length; at += size) {
-    stream.write(bytes.subarray(at, at + size));
-    stream.emit('readable');
-  }
-  return messages;
-}
 
 const words = (length: number, bigEndian = false): Buffer =>
   new RawWriter(bigEndian).string('x'.repeat(length)).toBuffer();
