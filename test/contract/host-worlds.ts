@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { makeTid } from '../../src/nvme/transport-id.ts';
 import type { TransportId } from '../../src/nvme/transport-id.ts';
 import { AcpiTables } from '../../src/platform/acpi-tables.ts';
+import { AvahiBrowser } from '../../src/platform/avahi/service-browser.ts';
 import { SystemClock } from '../../src/platform/clock.ts';
 import { TcpProber } from '../../src/platform/prober.ts';
 import { SystemResolver } from '../../src/platform/resolver.ts';
@@ -15,11 +16,15 @@ import { PortError } from '../../src/ports/errors.ts';
 import { FakeBootFirmware, FakeProber, FakeResolver, MemoryStateFile } from '../fakes/host.ts';
 import { MemoryLog } from '../fakes/log.ts';
 import { bootFirmwareContract } from './boot-firmware.contract.ts';
+import { FakeAvahi } from '../fakes/fake-avahi.ts';
+import { FakeBusDaemon } from '../fakes/fake-bus.ts';
+import { FakeServiceBrowser } from '../fakes/service-browser.ts';
 import { clockContract } from './clock.contract.ts';
 import type { Contract } from './contract.ts';
 import { startIcServer } from './nvme-tcp-server.ts';
 import { proberContract } from './prober.contract.ts';
 import { resolverContract } from './resolver.contract.ts';
+import { serviceBrowserContract, type ServiceBrowserWorld } from './service-browser.contract.ts';
 import { stateFileContract } from './state-file.contract.ts';
 
 /** What the adapters must do, with no more than a loopback interface and a writable /tmp. */
@@ -116,7 +121,62 @@ export function fakeHostContracts(): readonly Contract[] {
         close: () => Promise.resolve(),
       });
     }),
+    serviceBrowserContract('the fake', () => Promise.resolve(fakeServices())),
+    serviceBrowserContract('Avahi, the fake one', fakeAvahi),
   ];
+}
+
+function fakeServices(): ServiceBrowserWorld {
+  const browser = new FakeServiceBrowser();
+  return {
+    browser,
+    announce: (name, type, port, txt) => {
+      const recordOf = (texts: readonly string[]) => {
+        return { address: '192.0.2.1', port, txt: texts.map((text) => Buffer.from(text)) };
+      };
+      const rest = { interfaceName: 'eth0', family: 'ipv4' } as const;
+      const announced = browser.announce({ ...rest, name, type, record: recordOf(txt) });
+      return Promise.resolve({
+        change: (texts) => {
+          announced.change(recordOf(texts));
+          return Promise.resolve();
+        },
+        withdraw: () => {
+          announced.withdraw();
+          return Promise.resolve();
+        },
+      });
+    },
+    pass: () => Promise.resolve(),
+    close: () => Promise.resolve(),
+  };
+}
+
+async function fakeAvahi(): Promise<ServiceBrowserWorld> {
+  const clock = new FakeClock();
+  const daemon = new FakeBusDaemon(clock);
+  const avahi = await new FakeAvahi(daemon, clock).start();
+  const bus = daemon.connect();
+  const log = new MemoryLog();
+  return {
+    browser: new AvahiBrowser({ bus, clock, log, interfaceName: () => 'eth0' }),
+    announce: (name, type, port, txt) => {
+      const announcement = { name, type, port, txt, addresses: ['192.0.2.1'] } as const;
+      const { withdraw } = avahi.announce(announcement);
+      return Promise.resolve({
+        change: (texts) => {
+          avahi.change({ ...announcement, txt: texts });
+          return Promise.resolve();
+        },
+        withdraw: () => {
+          withdraw();
+          return Promise.resolve();
+        },
+      });
+    },
+    pass: (ms) => clock.advance(ms),
+    close: () => Promise.resolve(),
+  };
 }
 
 function localTid(port: number): TransportId {

@@ -1,6 +1,6 @@
 /**
  * The contracts on the real thing, as a program: root, a kernel with NVMe over TCP, systemd, udevd,
- * journald and the native add-ons in a node_modules folder beside it. Bundle it, put it into the
+ * journald, avahi-daemon and the native add-ons in a node_modules folder beside it. Bundle it, put it into the
  * virtual machine and run it there, also under `node --jitless`:
  *
  *     node in-machine.mjs            prints one line of JSON for each test, exits 1 if one failed
@@ -18,10 +18,12 @@ import { createLog } from '../../src/platform/journal.ts';
 import { SystemdServiceManager } from '../../src/platform/service-manager.ts';
 import type { DeviceEvent } from '../../src/ports/devices.ts';
 import { MemoryLog } from '../fakes/log.ts';
+import { avahiWorld } from './avahi-world.ts';
 import { until } from './contract.ts';
 import type { Contract } from './contract.ts';
 import { devicesContract } from './devices.contract.ts';
 import { realHostContracts } from './host-worlds.ts';
+import { serviceBrowserContract } from './service-browser.contract.ts';
 import { nvmetWorld, setUpTarget, tearDownTarget } from './nvmet-world.ts';
 
 const HOSTILE = 'first\nsecond\u0000third\u001b[31m \ud800';
@@ -294,6 +296,7 @@ async function runContracts(): Promise<boolean> {
     kernelContract(devices),
     logContract(),
     serviceManagerContract(),
+    serviceBrowserContract('avahi-daemon', avahiWorld),
   ];
   let good = true;
   for (const { name, tests } of contracts) {

@@ -160,7 +160,7 @@ export class FakeAvahi {
   }
 
   /** Somebody announces it, until it is withdrawn. */
-  announce(announcement: FakeAnnouncement): { withdraw(): void } {
+  announce(announcement: FakeAnnouncement): { readonly withdraw: () => void } {
     const key = keyOf(item(announcement));
     this.#announced.set(key, announcement);
     this.#item('ItemNew', announcement);
