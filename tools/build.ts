@@ -5,7 +5,7 @@
 import { mkdir, readFile, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { build } from 'esbuild';
-import type { Metafile } from 'esbuild';
+import type { BuildOptions, Metafile } from 'esbuild';
 import { textLoaders } from './text-imports.ts';
 
 /** Add-ons with machine code: they stay outside the bundles. */
@@ -100,6 +100,23 @@ export async function buildPrograms(options: {
   return { version, bundles, bundledPackages: [...packages].sort() };
 }
 
+/** How esbuild bundles what may use everything that the daemons use. */
+export function bundleOptions(version: string) {
+  return {
+    bundle: true,
+    platform: 'node',
+    format: 'esm',
+    target: 'node20',
+    keepNames: true,
+    external: [...nativePackages, ...neverLoaded],
+    loader: textLoaders(),
+    define: { __VERSION__: JSON.stringify(version) },
+    // CommonJS packages in the bundle call require() for Node's own modules.
+    banner: { js: requireBanner },
+    logLevel: 'silent',
+  } as const satisfies BuildOptions;
+}
+
 async function bundle(
   root: string,
   program: Program,
@@ -108,21 +125,11 @@ async function bundle(
 ): Promise<Metafile> {
   try {
     const result = await build({
+      ...bundleOptions(version),
       absWorkingDir: root,
       entryPoints: [program.entry],
       outfile,
-      bundle: true,
-      platform: 'node',
-      format: 'esm',
-      target: 'node20',
-      keepNames: true,
-      external: [...nativePackages, ...neverLoaded],
-      loader: textLoaders(),
-      define: { __VERSION__: JSON.stringify(version) },
-      // CommonJS packages in the bundle call require() for Node's own modules.
-      banner: { js: requireBanner },
       metafile: true,
-      logLevel: 'silent',
     });
     return result.metafile;
   } catch (error) {

@@ -17,7 +17,8 @@ import type { TargetDocument } from '../targets/spec.ts';
 import type { Suite } from '../vm/image.ts';
 import { startMachine, type Machine } from '../vm/machine.ts';
 
-const GUEST = '/usr/local/lib/e2e';
+/** Where the laboratory's own programs are in the machine. */
+export const GUEST = '/usr/local/lib/e2e';
 const CONTROL = '/run/e2e-dc.sock';
 
 /** A controller as the kernel shows it in sysfs; null where there is no such attribute. */

@@ -1,6 +1,6 @@
 import { build } from 'esbuild';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { nativePackages } from '../../tools/build.ts';
+import { bundleOptions } from '../../tools/build.ts';
 import type { Lab } from './lab.ts';
 import { lab } from './vitest-lab.ts';
 
@@ -21,14 +21,9 @@ describe('the adapters on the real kernel, systemd, udevd and journald', () => {
     here = await lab();
     await here.reset();
     const { outputFiles } = await build({
+      ...bundleOptions('contract'),
       entryPoints: ['test/contract/in-machine.ts'],
-      bundle: true,
-      platform: 'node',
-      format: 'esm',
-      target: 'node20',
-      external: [...nativePackages],
       write: false,
-      logLevel: 'silent',
     });
     const [file] = outputFiles;
     if (file === undefined) throw new Error('the contract program was not bundled');
@@ -39,7 +34,7 @@ describe('the adapters on the real kernel, systemd, udevd and journald', () => {
     'keep their contracts under %s',
     async (node) => {
       const { status, stdout, stderr } = await here.machine.exec(`${node} ${PROGRAM}`, {
-        timeoutMs: 170_000,
+        timeoutMs: 290_000,
       });
       const outcomes = stdout
         .split('\n')
