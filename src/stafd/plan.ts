@@ -109,14 +109,19 @@ export function planDiscoveryControllers(snapshot: StafdSnapshot): readonly DcAc
       const dc = byKey.get(controller.key);
       if (source === MDNS_SOURCE) return mdnsEvidence(snapshot, dc);
       if (source.startsWith(REFERRAL)) return referralEvidence(source, byKey, followed);
-      return configuredEvidence(snapshot, configured, source);
+      return configuredEvidence(snapshot, configured, byKey, source);
     },
   });
 }
 
+/**
+ * One whose name has moved stays until the log was read there: only then it is known what of that
+ * which its own log lists is still listed, and whether there is a DC at all.
+ */
 function configuredEvidence(
   snapshot: StafdSnapshot,
   configured: BySource,
+  byKey: ByKey,
   source: SourceId,
 ): SourceEvidence {
   const boot = isBootSource(source);
@@ -124,7 +129,10 @@ function configuredEvidence(
   if (answer?.kind === 'unknown') return { kind: 'unknown', why: answer.why };
   if (answer !== undefined) {
     const what = boot ? 'its interface has another name' : 'its name has another address';
-    return { kind: 'absent', why: `${what} now` };
+    const log = byKey.get(tidKey(answer.value))?.log;
+    return log?.kind === 'known' && log.value.fresh
+      ? { kind: 'absent', why: `${what} now` }
+      : { kind: 'unknown', why: `${what} now, and the log was not read there yet` };
   }
   if (!boot) return { kind: 'absent', why: 'the configuration no longer lists it' };
   return snapshot.bootDoubt === undefined
@@ -168,7 +176,7 @@ function wantedControllers(snapshot: StafdSnapshot, byKey: ByKey, configured: By
   for (const { key, tid } of wanted.values()) roots.set(key, tid);
   // Those that stay without being wanted (mDNS silent, name unresolved) still refer to others.
   for (const dc of snapshot.controllers) {
-    if (!roots.has(dc.key) && stays(snapshot, configured, dc)) roots.set(dc.key, dc.tid);
+    if (!roots.has(dc.key) && stays(snapshot, configured, byKey, dc)) roots.set(dc.key, dc.tid);
   }
   const hostIdOf = (key: TidKey): string =>
     wanted.get(key)?.extra.hostId ?? byKey.get(key)?.hostId ?? '';
@@ -217,13 +225,18 @@ function followReferrals(
 }
 
 /** Whether a source other than a referral keeps it for want of evidence. */
-function stays(snapshot: StafdSnapshot, configured: BySource, dc: DcSnapshot): boolean {
+function stays(
+  snapshot: StafdSnapshot,
+  configured: BySource,
+  byKey: ByKey,
+  dc: DcSnapshot,
+): boolean {
   for (const source of dc.sources) {
     if (source.startsWith(REFERRAL)) continue;
     const evidence =
       source === MDNS_SOURCE
         ? mdnsEvidence(snapshot, dc)
-        : configuredEvidence(snapshot, configured, source);
+        : configuredEvidence(snapshot, configured, byKey, source);
     if (evidence.kind === 'unknown') return true;
   }
   return false;

@@ -154,6 +154,27 @@ describe('a referral', () => {
   });
 });
 
+describe('a DC whose name has another address now', () => {
+  const configured = [line(B, 'configured:a')];
+  const moved = existing(A, ['configured:a'], { log: readLog(C) });
+  const referred = existing(C, [from(A)]);
+
+  test.each([
+    ['is not there yet', []],
+    ['was not read', [existing(B, ['configured:a'], { log: UNREAD })]],
+    ['was read before the start', [existing(B, ['configured:a'], { log: remembered() })]],
+  ])('stays, with what it refers to, while the one there %s', (_, there) => {
+    const plan = fates({ configured, controllers: [moved, referred, ...there] });
+    expect(plan).toMatchObject({ [A]: 'keep', [C]: 'keep' });
+  });
+
+  test('goes when the log was read there', () => {
+    const there = existing(B, ['configured:a'], { log: readLog(C) });
+    const plan = fates({ configured, controllers: [moved, referred, there] });
+    expect(plan).toEqual({ [A]: 'remove', [B]: 'keep', [C]: 'keep' });
+  });
+});
+
 describe('a DC that mDNS no longer reports', () => {
   const lost = { unresponsiveSince: 1_000_000, silentSince: 1_000_000 };
 
