@@ -172,8 +172,8 @@ export class AvahiResolvers {
   #refused(service: Service, { errorName, message }: BusError): void {
     this.#deps.log.debug(`avahi-daemon does not resolve a service: ${message}`);
     this.#giveUp(service);
-    if (errorName === TOO_MANY_OBJECTS) {
-      this.#places = Math.max(1, this.#held.size);
+    if (errorName === TOO_MANY_OBJECTS && this.#held.size > 0) {
+      this.#places = this.#held.size;
       this.#waiting.add(service);
     } else if (errorName.startsWith(INVALID)) {
       // A name or an interface that it does not take will not get better.

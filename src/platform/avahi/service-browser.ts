@@ -162,6 +162,8 @@ export class AvahiBrowser implements ServiceBrowser {
       void this.#wake();
       return;
     }
+    // Whether it answers again meanwhile: nothing else would ask.
+    if (!this.#objects.answering) void this.#wake();
     this.#listening = this.#deps.clock.setTimer(LISTEN_MS, () => {
       this.#listening = undefined;
       this.#changed();

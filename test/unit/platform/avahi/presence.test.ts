@@ -144,7 +144,34 @@ describe('an avahi-daemon that hangs', () => {
   });
 });
 
+test('an avahi-daemon that hung while the configuration changed is used when it goes on', async () => {
+  const it = await found();
+  it.avahi.hang();
+  it.browser.browse({ types: [], families: new Set() });
+  await it.clock.advance(60_000);
+  it.browser.browse({ types: [TCP], families: new Set(['ipv4']) });
+  await it.clock.advance(60_000);
+  expect(it.incomplete()).toMatch(/does not answer/);
+  it.avahi.resume();
+  await it.clock.advance(80_000);
+  expect(it.addresses()).toEqual(['192.0.2.7']);
+  expect(it.incomplete()).toBeUndefined();
+  expect(it.avahi.objects).toBe(2);
+});
+
 describe('an avahi-daemon that refuses', () => {
+  test('every resolver is not asked without end', async () => {
+    const it = bench();
+    it.avahi.maxObjects = 2;
+    await it.avahi.start();
+    await it.clock.advance(50_000);
+    expect(it.avahi.calls.filter((call) => call === 'ServiceResolverNew')).toHaveLength(1);
+    expect(it.incomplete()).toMatch(/resolved/);
+    it.avahi.maxObjects = 3;
+    await it.clock.advance(60_000);
+    expect(it.addresses()).toEqual(['192.0.2.7']);
+  });
+
   test('to browse is asked again every minute, with one line', async () => {
     const it = bench();
     it.avahi.refusal = `${NAME}.NotSupportedError`;
