@@ -133,7 +133,10 @@ function dropInNames(directory: string, root: string): Buffer[] {
   try {
     names = readdirSync(root + directory, { encoding: 'buffer' });
   } catch (thrown) {
-    if (codeOf(thrown) === 'ENOENT') return [];
+    if (codeOf(thrown) === 'ENOENT') {
+      if (!isLink(root + directory)) return [];
+      throw new ConfFileError(directory, 'DANGLING', 'is a symbolic link to nothing');
+    }
     throw unreadable(directory, thrown);
   }
   const suffix = Buffer.from('.conf');

@@ -175,6 +175,13 @@ describe('what cannot be read is not taken for nothing', () => {
       },
     ],
     [
+      'DANGLING',
+      'a drop-in directory that is a link to nothing',
+      () => {
+        symlinkSync('none', dropIns);
+      },
+    ],
+    [
       'ELOOP',
       'a link to itself',
       () => {
