@@ -5,8 +5,10 @@
  * - one driver a TID; a TID that is being disposed of is not added again before it is gone;
  * - a controller leaves the set only by `remove`, and only when its driver says that it is gone.
  */
+import { addressKey } from '../core/address-rules.ts';
 import { newController, type Phase, type Report } from '../core/controller-model.ts';
 import type { ExistingController, SourceId } from '../core/plan-controllers.ts';
+import { matchesConnection } from '../nvme/connection-match.ts';
 import type { KernelController } from '../nvme/kernel-controller.ts';
 import type { TidKey, TransportId } from '../nvme/transport-id.ts';
 import type { Disposable } from '../ports/disposable.ts';
@@ -36,6 +38,14 @@ export interface ControllerSetHooks<Extra> {
   untouchable(kernel: KernelController, own: boolean): string | undefined;
   gone(record: ControllerRecord<Extra>): void;
 }
+
+const LOOKING: ReadonlySet<Phase['kind']> = new Set([
+  'idle',
+  'probing',
+  'queued',
+  'connecting',
+  'waiting-retry',
+]);
 
 export class ControllerSet<Extra> implements Disposable {
   readonly #kind: 'discovery' | 'io';
@@ -125,6 +135,27 @@ export class ControllerSet<Extra> implements Disposable {
 
   remove(key: TidKey, keepConnection: boolean): void {
     this.#records.get(key)?.driver.feed({ kind: 'remove', keepConnection });
+  }
+
+  /**
+   * Whether a connection is one that another controller is looking for, that is not `leaving`: the
+   * same connection under another TID, as when its interface is named or no longer named.
+   */
+  heirs(leaving: ReadonlySet<TidKey>): (record: ControllerRecord<Extra>) => boolean {
+    const interfaces = this.#deps.interfaces.list();
+    const byAddress = new Map<string, TransportId[]>();
+    for (const { driver } of this.live()) {
+      if (leaving.has(driver.key) || !LOOKING.has(driver.model.phase.kind)) continue;
+      const key = addressKey(driver.tid.transport, driver.tid.traddr);
+      const there = byAddress.get(key);
+      if (there === undefined) byAddress.set(key, [driver.tid]);
+      else there.push(driver.tid);
+    }
+    return ({ driver: { kernel } }) =>
+      kernel !== undefined &&
+      (byAddress.get(addressKey(kernel.transport, kernel.traddr)) ?? []).some((tid) =>
+        matchesConnection(tid, this.#kind, kernel, interfaces),
+      );
   }
 
   observe(snapshot: KernelSnapshot): void {

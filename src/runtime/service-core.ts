@@ -188,7 +188,6 @@ export class ServiceCore<Extra extends ServiceExtra, Saved> {
     actions: readonly ControllerAction<Planned>[],
     rules: ActionRules<Extra, Planned>,
   ): number {
-    let removed = 0;
     for (const action of actions) {
       switch (action.kind) {
         case 'add':
@@ -204,18 +203,26 @@ export class ServiceCore<Extra extends ServiceExtra, Saved> {
           this.controllers.start(action.key);
           break;
         }
-        case 'remove': {
-          const record = this.controllers.get(action.key);
-          if (record === undefined) break;
-          this.#remove(record, action.why, rules.keepsConnection(record));
-          removed += 1;
+        case 'remove':
           break;
-        }
+      }
+    }
+    // Only now: one that was added may look for the connection of one that is removed.
+    const removed = actions.flatMap((action) => {
+      const record = action.kind === 'remove' ? this.controllers.get(action.key) : undefined;
+      return action.kind === 'remove' && record !== undefined ? [{ record, why: action.why }] : [];
+    });
+    if (removed.length > 0) {
+      const inherited = this.controllers.heirs(
+        new Set(removed.map(({ record }) => record.driver.key)),
+      );
+      for (const { record, why } of removed) {
+        this.#remove(record, why, rules.keepsConnection(record) || inherited(record));
       }
     }
     if (this.#kickDue) this.controllers.kick();
     this.#kickDue = false;
-    return removed;
+    return removed.length;
   }
 
   /** Leaves or disconnects all connections; resolves when nothing is in flight any more. */
