@@ -75,6 +75,8 @@ export interface StacdSnapshot {
   readonly configured: readonly ConfiguredInput[];
   readonly discovery: Answer<DiscoveryState>;
   readonly controllers: readonly ExistingController[];
+  /** Those of them that are connected. */
+  readonly connected: ReadonlySet<TidKey>;
 }
 
 export type IocAction = ControllerAction<IocExtra>;
@@ -104,9 +106,11 @@ export function planIoControllers(snapshot: StacdSnapshot): readonly IocAction[]
       if (entry === undefined) {
         return { kind: 'absent', why: 'the configuration no longer lists it' };
       }
-      return entry.answer.kind === 'unknown'
-        ? { kind: 'unknown', why: entry.answer.why }
-        : { kind: 'absent', why: 'its name has another address now' };
+      if (entry.answer.kind === 'unknown') return { kind: 'unknown', why: entry.answer.why };
+      // A name server does not know whether the subsystem has moved, too: its new place proves it.
+      return snapshot.connected.has(tidKey(entry.answer.value))
+        ? { kind: 'absent', why: 'its name has another address now' }
+        : { kind: 'unknown', why: 'its name has another address now, which is not connected yet' };
     },
   });
 }
@@ -140,7 +144,7 @@ function logEvidence(
 }
 
 export function wantedControllers(
-  snapshot: Omit<StacdSnapshot, 'controllers'>,
+  snapshot: Omit<StacdSnapshot, 'controllers' | 'connected'>,
 ): Map<TidKey, WantedController<IocExtra>> {
   const wanted = new Map<TidKey, WantedController<IocExtra>>();
   const want = (tid: TransportId, source: SourceId, extra: IocExtra): void => {

@@ -152,6 +152,12 @@ export class StacdService {
       configured: this.#core.configured.list(),
       discovery: this.#deps.discovery.current(),
       controllers: this.#core.controllers.existing(),
+      connected: new Set(
+        this.#core.controllers
+          .live()
+          .filter(({ driver }) => driver.kernel !== undefined)
+          .map(({ driver }) => driver.key),
+      ),
     };
   }
 

@@ -7,7 +7,7 @@
  *   it is unknown, and the loss of the connection keeps the last one;
  * - what a signal announces can be read before the signal is sent.
  */
-import { known, unknown, type Answer } from '../core/answer.ts';
+import { known, unknown } from '../core/answer.ts';
 import { isDiscoveryLogChange } from '../nvme/aen.ts';
 import { decodeEntries, keepsPersistentConnections } from '../nvme/discovery-log.ts';
 import {
@@ -239,11 +239,10 @@ export class StafdService {
     if (!this.#restoredSettled) {
       const patience = this.#begun + MDNS_PATIENCE_MS - this.#deps.clock.now();
       if (mdns.incomplete !== undefined && patience > 0) return;
-      const answers: readonly Answer<unknown>[] = [
-        ...this.#configured().map(({ answer }) => answer),
-        ...this.#core.controllers.live().map(({ extra }) => extra.log),
-      ];
-      if (answers.some(({ kind }) => kind === 'unknown')) return;
+      if (this.#configured().some(({ answer }) => answer.kind === 'unknown')) return;
+      const read = ({ extra: { log } }: DcRecord): boolean =>
+        log.kind === 'known' && log.value.fresh;
+      if (!this.#core.controllers.live().every(read)) return;
     }
     this.#settled = true;
     this.#deps.listener.discoveryStateChanged();

@@ -63,6 +63,7 @@ const moment = fc.record({
   settled: fc.boolean(),
   reports: fc.tuple(report, report, report),
   lines: fc.tuple(line, line),
+  connected: iocs,
   excluded: fc.oneof(
     { weight: 4, arbitrary: fc.constant<TransportId[]>([]) },
     { weight: 1, arbitrary: iocs },
@@ -71,12 +72,14 @@ const moment = fc.record({
 type Moment = typeof moment extends fc.Arbitrary<infer T> ? T : never;
 
 /** What a source says of one controller: yes, no, or nothing. */
-function statements({ away, lines, reports, settled }: Moment, tid: TransportId) {
+function statements({ away, connected, lines, reports, settled }: Moment, tid: TransportId) {
   const said = new Map<SourceId, boolean>();
   lines.forEach((what, index) => {
-    if (what.kind !== 'unresolved') {
-      said.set(`configured:${String(index)}`, what.kind === 'resolved' && what.tid === tid);
-    }
+    const source = `configured:${String(index)}`;
+    if (what.kind === 'missing') said.set(source, false);
+    if (what.kind !== 'resolved') return;
+    if (what.tid === tid) said.set(source, true);
+    else if (connected.includes(what.tid)) said.set(source, false);
   });
   reports.forEach((what, index) => {
     const dc = DCS[index];
@@ -131,6 +134,7 @@ test('removes exactly on positive evidence, whatever the sources say in whatever
           configured: configured(now),
           discovery: discovery(now),
           controllers: [...there.values()],
+          connected: new Set(now.connected.map(tidKey)),
         });
         for (const action of actions) {
           if (action.kind === 'remove')

@@ -73,6 +73,7 @@ function snapshot(fields: Partial<StacdSnapshot> = {}): StacdSnapshot {
     configured: [],
     discovery: known(state()),
     controllers: [],
+    connected: new Set(),
     ...fields,
   };
 }
@@ -209,9 +210,13 @@ describe('a configured controller', () => {
     expect(kinds({ controllers, discovery: unknown('away') })).toEqual(['remove']);
   });
 
-  test('moves with its name to another address', () => {
-    const configured = entryOf(known(iocTid('10.1.0.2')));
-    expect(kinds({ controllers, configured })).toEqual(['remove', 'add']);
+  test('moves with its name to another address, and stays until it is connected there', () => {
+    const there = iocTid('10.1.0.2');
+    const configured = entryOf(known(there));
+    expect(kinds({ controllers, configured })).toEqual(['keep', 'add']);
+    const both = { configured, controllers: [...controllers, existing(there, 'configured:name')] };
+    expect(kinds(both)).toEqual(['keep', 'keep']);
+    expect(kinds({ ...both, connected: new Set([tidKey(there)]) })).toEqual(['remove', 'keep']);
   });
 });
 

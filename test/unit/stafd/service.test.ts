@@ -254,6 +254,18 @@ describe('after a restart', () => {
     expect(next.service.settled).toBe(false);
   });
 
+  test('a list that was not complete is not, by logs that were only remembered', async () => {
+    const bench = new StafdBench(controllers(A, B));
+    const target = bench.target(A);
+    await bench.start();
+    await bench.service.stop();
+    bench.fabrics.removeTarget(target);
+    for (const { device } of bench.devices.controllers) bench.devices.remove(device);
+    const next = await new StafdBench(controllers(A), bench).start();
+    expect(next.record(A)?.extra.log).toMatchObject({ kind: 'known', value: { fresh: false } });
+    expect(next.service.settled).toBe(false);
+  });
+
   test('a DC that is no longer configured is disconnected', async () => {
     const bench = await connectedTo(A);
     await bench.service.stop();
