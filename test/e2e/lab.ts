@@ -223,7 +223,7 @@ class RunningLab implements Lab {
       await this.machine.sh(
         `systemd-run --quiet --unit=e2e-dc /usr/bin/node ${GUEST}/dc.mjs --config ${GUEST}/dc.json --control ${CONTROL}`,
       );
-      await this.machine.waitFor(`test -S ${CONTROL}`);
+      await this.machine.waitFor(`test -S ${CONTROL}`, { timeoutMs: 120_000 });
     }
     const [reply = {}] = await this.#ask([request]);
     return reply;

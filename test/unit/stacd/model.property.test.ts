@@ -292,7 +292,13 @@ class History {
     const made = fabrics.connects.calls.some(
       ({ request, status }) => request.tid.traddr === at && status === 'resolved',
     );
-    if (made) return;
+    // Taken over while it was still asked for, a moment before stafd's news was acted on. A reload is
+    // acted on at once: nothing that it gives up may be taken over before.
+    const taken = this.#bench.log.lines.some(
+      ({ fields, message }) =>
+        fields.NVME_TRADDR === at && message.includes('found and taken over'),
+    );
+    if (made || (taken && what !== 'reload')) return;
     demand(scope === SCOPES[1], `${what}: dropped ${at}, which was somebody else's`);
     const { away, reports, settled } = this.#stafd;
     const incomplete = reports.some(

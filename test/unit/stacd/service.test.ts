@@ -238,6 +238,8 @@ describe('a reload', () => {
 describe('a reload that gives a controller up', () => {
   test('does not first take over the connection that somebody made meanwhile', async () => {
     const bench = await new StacdBench(controllers(A)).start();
+    // Between two tries, and later than a picture of the kernel is used again.
+    await bench.clock.advance(1_200);
     bench.devices.add(
       { traddr: A, trsvcid: '4420', subsysnqn: 'nqn.sub', hostnqn: HOST },
       { silent: true },
