@@ -10,9 +10,11 @@
 # - nothing blocks: what cannot be written yet is kept; a command's output is not read while
 #   more than a megabyte waits to go to the host;
 # - D is the last frame of a command: all that it had written is sent before.
+# - the end of a command is seen on a file descriptor of its process. (A handler of SIGCHLD that
+#   Perl defers is not run while select waits: a child that ends just before it is not noticed.)
 use strict;
 use warnings;
-use POSIX qw(:sys_wait_h setsid dup2 _exit);
+use POSIX qw(setsid dup2 _exit);
 use Fcntl;
 
 # The port, or, for a test on the host, the file descriptor in the first argument.
@@ -27,10 +29,8 @@ until ($port && fileno $port or sysopen($port, $path, O_RDWR | O_NONBLOCK)) {
 }
 
 my ($from_host, $to_host) = ('', '');
-my (%commands, %number_of_pid, %owner);    # owner: file number of a pipe -> [number, name]
-pipe(my $wake, my $child_ended) or die;
-for my $pipe ($wake, $child_ended) { fcntl($pipe, F_SETFL, O_NONBLOCK) }
-$SIG{CHLD} = sub { syswrite($child_ended, 'x') };
+my (%commands, %owner);    # owner: file number of a pipe or process -> [number, name]
+my $pidfd_open = 434;    # on every architecture
 $SIG{PIPE} = 'IGNORE';
 
 sub send_frame {
@@ -57,7 +57,7 @@ sub run {
         return;
     }
     if ($pid == 0) {
-        $SIG{$_} = 'DEFAULT' for qw(CHLD PIPE);
+        $SIG{PIPE} = 'DEFAULT';
         setsid;
         dup2(fileno $in_read, 0);
         dup2(fileno $out_write, 1);
@@ -67,14 +67,12 @@ sub run {
         syswrite(STDERR, "exec: $!\n");
         _exit(127);
     }
+    open(my $process, '<&=', syscall($pidfd_open, $pid, 0)) or die "pidfd_open: $!\n";
     my $command = { pid => $pid, in => $in_write, out => $out_read, err => $err_read,
-        input => '', input_ended => 0 };
-    for my $name (qw(in out err)) {
-        fcntl($command->{$name}, F_SETFL, O_NONBLOCK);
-        $owner{ fileno $command->{$name} } = [$number, $name];
-    }
+        process => $process, input => '', input_ended => 0 };
+    fcntl($command->{$_}, F_SETFL, O_NONBLOCK) for qw(in out err);
+    $owner{ fileno $command->{$_} } = [$number, $_] for qw(in out err process);
     $commands{$number} = $command;
-    $number_of_pid{$pid} = $number;
 }
 
 sub handle {
@@ -124,17 +122,16 @@ sub forward {
     }
 }
 
-sub reap {
-    sysread($wake, my $ignored, 4096);
-    while ((my $pid = waitpid(-1, WNOHANG)) > 0) {
-        my $status = $?;
-        my $number = delete $number_of_pid{$pid} // next;
-        # A process that it left behind may hold the pipes open: what is in them now is all.
-        forward($number, $_, 1 << 20) for qw(out err);
-        close_pipe($commands{$number}, $_) for qw(in out err);
-        delete $commands{$number};
-        send_frame('D', $number, pack 'n', $status);
-    }
+sub ended {
+    my ($number) = @_;
+    my $command = $commands{$number};
+    waitpid($command->{pid}, 0);
+    my $status = $?;
+    # A process that it left behind may hold the pipes open: what is in them now is all.
+    forward($number, $_, 1 << 20) for qw(out err);
+    close_pipe($command, $_) for qw(in out err process);
+    delete $commands{$number};
+    send_frame('D', $number, pack 'n', $status);
 }
 
 sub read_host {
@@ -159,10 +156,11 @@ sub write_host {
 
 while (1) {
     my ($readable, $writable) = ('', '');
-    vec($readable, fileno $_, 1) = 1 for $port, $wake;
+    vec($readable, fileno $port, 1) = 1;
     vec($writable, fileno $port, 1) = 1 if length $to_host;
     for my $command (values %commands) {
         vec($writable, fileno $command->{in}, 1) = 1 if $command->{in} && length $command->{input};
+        vec($readable, fileno $command->{process}, 1) = 1;
         next if length $to_host > 1 << 20;
         vec($readable, fileno $command->{$_}, 1) = 1 for grep { $command->{$_} } qw(out err);
     }
@@ -171,9 +169,10 @@ while (1) {
     for my $file (keys %owner) {
         my ($number, $name) = @{ $owner{$file} // next };
         if ($name eq 'in') { feed($commands{$number}) if vec($writable, $file, 1) }
-        elsif (vec($readable, $file, 1)) { forward($number, $name, 1) }
+        elsif (!vec($readable, $file, 1)) { next }
+        elsif ($name eq 'process') { ended($number) }
+        else { forward($number, $name, 1) }
     }
-    reap() if vec($readable, fileno $wake, 1);
     read_host() if vec($readable, fileno $port, 1);
     # What has just come about goes out without another turn.
     write_host() if length $to_host;
