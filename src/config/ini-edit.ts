@@ -24,6 +24,11 @@ function endOf(line: string): string {
   return /(?:\r\n|\n|\r)$/.exec(line)?.[0] ?? '';
 }
 
+/**
+ * What a text becomes: an element is a line of it that is kept, by its index from 0, or new text.
+ */
+type LineEdit = readonly (number | string)[];
+
 /** The line of an entry with another value; what stands around `=` is kept. */
 function withValue(line: string, value: string): string {
   const head = /^[^=]*=[ \t]*/.exec(line)?.[0] ?? '';
@@ -65,16 +70,16 @@ function indentAt(lines: readonly string[], entries: readonly IniEntry[], place:
   return next === -1 ? '' : indentOf(lines, next);
 }
 
-/**
- * Returns `text` with `[section] key` set to `value`, or without the key if `value` is undefined.
- * `key` is in lower case. `value` is one line without spaces around it; a TypeError otherwise.
- */
-export function setIniValue(
+function indexes(from: number, to: number): readonly number[] {
+  return Array.from({ length: to - from }, (_, index) => from + index);
+}
+
+function editLines(
   text: string,
   section: string,
   key: string,
   value: string | undefined,
-): string {
+): LineEdit {
   if (value !== undefined && (value !== value.trim() || /[\r\n]/.test(value))) {
     throw new TypeError('a value is one line without spaces around it');
   }
@@ -88,17 +93,16 @@ export function setIniValue(
     const at = ini.sections.findIndex(({ name }) => name === section);
     const header = ini.sections[at];
     if (header === undefined) {
-      const body = lines.join('');
-      const gap = body === '' ? '' : endOf(lines.at(-1) ?? '') === '' ? eol + eol : eol;
-      return `${body}${gap}[${section}]${eol}${key}=${value}${eol}`;
+      const ended = endOf(lines.at(-1) ?? '') !== '';
+      const gap = lines.length === 0 ? '' : ended ? eol : eol + eol;
+      return [...indexes(0, lines.length), `${gap}[${section}]${eol}${key}=${value}${eol}`];
     }
     const nextHeader = ini.sections[at + 1];
     const last = nextHeader === undefined ? lines.length : nextHeader.line - 1;
     const place = placeOfNewEntry(lines, { first: header.line, last }, ini.entries, key);
     const entry = `${indentAt(lines, ini.entries, place)}${key}=${value}${eol}`;
-    const before = lines.slice(0, place).join('');
     const joint = endOf(lines[place - 1] ?? '') === '' ? eol : '';
-    return `${before}${joint}${entry}${lines.slice(place).join('')}`;
+    return [...indexes(0, place), `${joint}${entry}`, ...indexes(place, lines.length)];
   }
 
   const dropped = new Set<number>();
@@ -106,10 +110,42 @@ export function setIniValue(
     if (entry !== kept) dropped.add(entry.line);
     for (const continuation of entry.continuations) dropped.add(continuation.line);
   }
-  return lines
-    .map((raw, index) =>
-      index + 1 === kept?.line && value !== undefined ? withValue(raw, value) : raw,
-    )
-    .filter((_, index) => !dropped.has(index + 1))
+  return lines.flatMap((line, index): LineEdit => {
+    if (dropped.has(index + 1)) return [];
+    return index + 1 === kept?.line && value !== undefined ? [withValue(line, value)] : [index];
+  });
+}
+
+/**
+ * Returns `text` with `[section] key` set to `value`, or without the key if `value` is undefined.
+ * `key` is in lower case. `value` is one line without spaces around it; a TypeError otherwise.
+ */
+export function setIniValue(
+  text: string,
+  section: string,
+  key: string,
+  value: string | undefined,
+): string {
+  const lines = linesWithEnds(text);
+  return editLines(text, section, key, value)
+    .map((part) => (typeof part === 'string' ? part : lines[part]))
     .join('');
+}
+
+/**
+ * The same for a text as bytes, which need not be UTF-8: bytes of other lines stay what they are.
+ */
+export function setIniValueInBytes(
+  bytes: Buffer,
+  section: string,
+  key: string,
+  value: string | undefined,
+): Buffer {
+  // One character a byte. No bytes but those of a line end are decoded to a line end.
+  const lines = linesWithEnds(bytes.toString('latin1'));
+  return Buffer.concat(
+    editLines(bytes.toString('utf8'), section, key, value).map((part) =>
+      typeof part === 'string' ? Buffer.from(part) : Buffer.from(lines[part] ?? '', 'latin1'),
+    ),
+  );
 }

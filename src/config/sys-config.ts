@@ -50,7 +50,8 @@ const FILE_SCHEME = 'file://';
 /** What the symbolic name attribute of a registration holds (TP8010). */
 const MAX_SYMNAME_BYTES = 256;
 
-function checkSymname(text: string): string | undefined {
+/** Why a text cannot be a symbolic name, as words that continue "the name …", or undefined. */
+export function checkSymname(text: string): string | undefined {
   if (new TextEncoder().encode(text).length > MAX_SYMNAME_BYTES) {
     return `is longer than ${MAX_SYMNAME_BYTES} bytes`;
   }

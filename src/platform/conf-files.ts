@@ -81,8 +81,8 @@ export function readConfFile(path: string, root = ''): string | undefined {
   for (let tries = 0; tries < TRIES; tries += 1) {
     const found = read(Buffer.from(root + path), path);
     switch (found.kind) {
-      case 'text':
-        return found.text;
+      case 'file':
+        return found.bytes.toString('utf8');
       case 'not-a-file':
         throw new ConfFileError(path, 'NOT_A_FILE', found.why);
       case 'missing':
@@ -91,6 +91,22 @@ export function readConfFile(path: string, root = ''): string | undefined {
     }
   }
   throw new ConfFileError(path, 'DANGLING', 'is a symbolic link to nothing');
+}
+
+/**
+ * The bytes of a file that is to be changed; undefined if there is none, or a link to none: then it
+ * is to be made. Throws {@link ConfFileError}.
+ */
+export function readConfBytes(path: string, root = ''): Buffer | undefined {
+  const found = read(Buffer.from(root + path), path);
+  switch (found.kind) {
+    case 'file':
+      return found.bytes;
+    case 'not-a-file':
+      throw new ConfFileError(path, 'NOT_A_FILE', found.why);
+    case 'missing':
+      return undefined;
+  }
 }
 
 /** The `*.conf` of a directory, none if there is no such directory. */
@@ -113,8 +129,8 @@ function readListed(directory: string, root: string): Omit<ConfFiles, 'present'>
     const path = Buffer.concat([Buffer.from(`${root}${directory}/`), name]);
     const found = read(path, file);
     switch (found.kind) {
-      case 'text':
-        sources.push({ file, text: found.text });
+      case 'file':
+        sources.push({ file, text: found.bytes.toString('utf8') });
         break;
       case 'not-a-file':
         ignored.push({ file, why: found.why });
@@ -146,7 +162,7 @@ function dropInNames(directory: string, root: string): Buffer[] {
 }
 
 type Found =
-  | { readonly kind: 'text'; readonly text: string }
+  | { readonly kind: 'file'; readonly bytes: Buffer }
   | { readonly kind: 'missing' }
   | { readonly kind: 'not-a-file'; readonly why: string };
 
@@ -165,10 +181,12 @@ function read(path: Buffer, shown: string): Found {
   try {
     const stat = fstatSync(descriptor);
     // A link to /dev/null is how a drop-in file of somebody else is switched off.
-    if (stat.isCharacterDevice() && stat.rdev === NULL_DEVICE) return { kind: 'text', text: '' };
+    if (stat.isCharacterDevice() && stat.rdev === NULL_DEVICE) {
+      return { kind: 'file', bytes: Buffer.alloc(0) };
+    }
     if (stat.isDirectory()) return { kind: 'not-a-file', why: 'is a directory' };
     if (!stat.isFile()) return { kind: 'not-a-file', why: 'is not a file' };
-    return { kind: 'text', text: readBounded(descriptor, shown) };
+    return { kind: 'file', bytes: readBounded(descriptor, shown) };
   } catch (thrown) {
     throw unreadable(shown, thrown);
   } finally {
@@ -181,13 +199,13 @@ const PIECE_BYTES = 16 * 1024;
 /** Major 1, minor 3. */
 const NULL_DEVICE = 0x103;
 
-function readBounded(descriptor: number, shown: string): string {
+function readBounded(descriptor: number, shown: string): Buffer {
   const pieces: Buffer[] = [];
   let length = 0;
   for (;;) {
     const piece = Buffer.alloc(PIECE_BYTES);
     const more = readSync(descriptor, piece);
-    if (more === 0) return Buffer.concat(pieces).toString('utf8');
+    if (more === 0) return Buffer.concat(pieces);
     pieces.push(piece.subarray(0, more));
     length += more;
     if (length > MAX_CONF_BYTES) {

@@ -2,13 +2,10 @@
  * The command line of stasadm: what it changes and says, and its exit status. Everything it touches is under
  * `root`, so that it can be run against a tree that is not `/`.
  */
-import { readFileSync } from 'node:fs';
-import { join, resolve } from 'node:path';
-import { getSystemErrorMap } from 'node:util';
+import { resolve } from 'node:path';
 import { Command, CommanderError, Option } from 'commander';
-import { setIniValue } from '../config/ini-edit.ts';
-import { HOST, type ConfigFile } from '../config/option-table.ts';
-import { replaceFile } from '../platform/atomic-file.ts';
+import type { ConfigFile } from '../config/option-table.ts';
+import { checkSymname } from '../config/sys-config.ts';
 import {
   checkConfig,
   CONFIG_FILES,
@@ -19,6 +16,14 @@ import {
   type Findings,
 } from './check-config.ts';
 import { systemUuid } from './host-uuid.ts';
+import {
+  readIdentitySource,
+  saveInConf,
+  saveInFile,
+  StasadmError,
+  type HostValue,
+  type IdentityFilesOptions,
+} from './identity-files.ts';
 
 export const DEFAULT_SYS_CONF = '/etc/stas/sys.conf';
 
@@ -35,11 +40,6 @@ export interface StasadmEnvironment {
   readonly stderr: (text: string) => void;
 }
 
-/** A failure that is said in one line, exit status 1. */
-class StasadmError extends Error {
-  override readonly name = 'StasadmError';
-}
-
 interface GlobalOptions {
   readonly confFile: string;
 }
@@ -53,77 +53,32 @@ interface FileOption {
   readonly file?: string;
 }
 
-function errnoOf(error: unknown): { readonly code: string; readonly text: string } | undefined {
-  if (!(error instanceof Error) || !('code' in error) || typeof error.code !== 'string') {
-    return undefined;
-  }
-  const errno = 'errno' in error && typeof error.errno === 'number' ? error.errno : 0;
-  const text = getSystemErrorMap().get(errno)?.[1] ?? error.message;
-  return { code: error.code, text };
-}
-
-function failure(action: string, path: string, error: unknown): StasadmError {
-  const errno = errnoOf(error);
-  const why = errno === undefined ? String(error) : `${errno.text} (${errno.code})`;
-  return new StasadmError(`cannot ${action} ${path}: ${why}`, { cause: error });
-}
-
-function readIfPresent(env: StasadmEnvironment, path: string): string | undefined {
-  try {
-    return readFileSync(join(env.root, path), 'utf8');
-  } catch (error) {
-    const code = errnoOf(error)?.code;
-    if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
-    throw failure('read', path, error);
-  }
-}
-
-/** Sources of UUIDs that even root may not read (in a container, say) are passed over. */
-function readIdentitySource(env: StasadmEnvironment, path: string): string | undefined {
-  try {
-    return readIfPresent(env, path);
-  } catch (error) {
-    if (env.isRoot) return undefined;
-    throw error;
-  }
-}
-
-async function write(env: StasadmEnvironment, path: string, text: string): Promise<void> {
-  try {
-    await replaceFile(join(env.root, path), text);
-  } catch (error) {
-    throw failure('write', path, error);
-  }
-}
-
-async function saveInConf(
-  env: StasadmEnvironment,
-  confFile: string,
-  key: string,
-  value: string | undefined,
-): Promise<void> {
-  const before = readIfPresent(env, confFile);
-  if (before === undefined && value === undefined) return;
-  const after = setIniValue(before ?? '', HOST, key, value);
-  if (after !== before) await write(env, confFile, after);
-}
-
 /** Keeps a value in sys.conf, or in a file of its own that sys.conf then names. */
 async function save(
-  env: StasadmEnvironment,
-  confFile: string,
-  key: string,
-  value: string,
+  program: Command,
+  files: IdentityFilesOptions,
+  value: HostValue,
   file: string | undefined,
 ): Promise<void> {
   if (file === undefined) {
-    await saveInConf(env, confFile, key, value);
+    await saveInConf(files, value);
     return;
   }
-  const path = resolve(file);
-  // The file first: sys.conf must never name one that is not there.
-  await write(env, path, `${value}\n`);
-  await saveInConf(env, confFile, key, `file://${path}`);
+  if (file === files.sysConf) {
+    program.error('error: the value and the configuration cannot be in one file', {
+      exitCode: EXIT_USAGE,
+    });
+  }
+  await saveInFile(files, value, file);
+}
+
+/** An absolute path. A relative one is of a working directory, which may be gone. */
+function absolute(path: string): string {
+  try {
+    return resolve(path);
+  } catch (error) {
+    throw new StasadmError(`cannot find ${path}: the working directory is gone`, { cause: error });
+  }
 }
 
 /** A symbolic name or a path, as a value of sys.conf can hold it. */
@@ -133,10 +88,12 @@ function oneLine(command: Command, what: string, text: string): string {
   if (/[\p{Cc}\u2028\u2029]/u.test(trimmed)) {
     return command.error(`error: ${what} contains a control character`, { exitCode: EXIT_USAGE });
   }
+  // What Node makes of an argument that is not UTF-8: it would be another file's name.
+  if (trimmed.includes('\uFFFD')) {
+    return command.error(`error: ${what} is not UTF-8`, { exitCode: EXIT_USAGE });
+  }
   return trimmed;
 }
-
-const MAX_SYMNAME_BYTES = 256;
 
 /**
  * The definition of the command line. What is parsed is carried out in `env`; `end` is told the exit
@@ -155,19 +112,22 @@ export function stasadmCommand(
     .option('-c, --conf-file <FILE>', 'the sys.conf to change, or to check', DEFAULT_SYS_CONF)
     .configureOutput({ writeOut: env.stdout, writeErr: env.stderr })
     .exitOverride();
-  const confFile = (): string =>
-    resolve(oneLine(program, 'the name of the file', program.opts<GlobalOptions>().confFile));
-  const fileOf = (options: FileOption): string | undefined =>
-    options.file === undefined ? undefined : oneLine(program, 'the name of the file', options.file);
+  const pathOf = (file: string): string => absolute(oneLine(program, 'the name of the file', file));
+  const files = (): IdentityFilesOptions => ({
+    root: env.root,
+    sysConf: pathOf(program.opts<GlobalOptions>().confFile),
+  });
+  const keep = (value: HostValue, { file }: FileOption): Promise<void> =>
+    save(program, files(), value, file === undefined ? undefined : pathOf(file));
 
   program
     .command('hostnqn')
     .description('make a host NQN, the same for this machine each time')
     .option('-f, --file <FILE>', 'keep it in this file, and name the file in the configuration')
     .action(async (options: FileOption) => {
-      const uuid = systemUuid((path) => readIdentitySource(env, path)) ?? env.randomUuid();
-      const nqn = `nqn.2014-08.org.nvmexpress:uuid:${uuid}`;
-      await save(env, confFile(), 'nqn', nqn, fileOf(options));
+      const read = (path: string) => readIdentitySource(env.root, path, env.isRoot);
+      const uuid = systemUuid(read) ?? env.randomUuid();
+      await keep({ key: 'nqn', value: `nqn.2014-08.org.nvmexpress:uuid:${uuid}` }, options);
     });
 
   program
@@ -175,7 +135,7 @@ export function stasadmCommand(
     .description('make a random host identifier')
     .option('-f, --file <FILE>', 'keep it in this file, and name the file in the configuration')
     .action(async (options: FileOption) => {
-      await save(env, confFile(), 'id', env.randomUuid(), fileOf(options));
+      await keep({ key: 'id', value: env.randomUuid() }, options);
     });
 
   program
@@ -185,19 +145,22 @@ export function stasadmCommand(
     .option('-f, --file <FILE>', 'keep it in this file, and name the file in the configuration')
     .action(async (name: string, options: FileOption) => {
       const symname = oneLine(program, 'the symbolic name', name);
-      if (Buffer.byteLength(symname) > MAX_SYMNAME_BYTES) {
-        program.error(`error: the symbolic name is longer than ${MAX_SYMNAME_BYTES} bytes`, {
-          exitCode: EXIT_USAGE,
-        });
+      const reason = checkSymname(symname);
+      if (reason !== undefined) {
+        program.error(`error: the symbolic name ${reason}`, { exitCode: EXIT_USAGE });
       }
-      await save(env, confFile(), 'symname', symname, fileOf(options));
+      await keep({ key: 'symname', value: symname }, options);
+      const [word = ''] = symname.split(/\s/);
+      if (options.file !== undefined && word !== symname) {
+        env.stderr(`stasadm: of a file, the daemons take the first word only: "${word}"\n`);
+      }
     });
 
   program
     .command('clear-symname')
     .description('unset the symbolic name')
     .action(async () => {
-      await saveInConf(env, confFile(), 'symname', undefined);
+      await saveInConf(files(), { key: 'symname', value: undefined });
     });
 
   program
@@ -214,11 +177,11 @@ export function stasadmCommand(
         .choices(['text', 'json'])
         .default('text'),
     )
-    .action((files: readonly string[], { as, output }: CheckOptions) => {
+    .action((names: readonly string[], { as, output }: CheckOptions) => {
       const request: CheckRequest = {
-        files: files.map((file) => resolve(oneLine(program, 'the name of the file', file))),
+        files: names.map(pathOf),
         as,
-        sysConf: confFile(),
+        sysConf: files().sysConf,
         root: env.root,
       };
       const findings = check(program, request);

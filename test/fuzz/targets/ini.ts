@@ -1,8 +1,9 @@
 /** INI text: what it is read as, and how one value of it is changed. */
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { setIniValue } from '../../../src/config/ini-edit.ts';
+import { setIniValue, setIniValueInBytes } from '../../../src/config/ini-edit.ts';
 import { parseIni, splitLines, type IniEntry } from '../../../src/config/ini-text.ts';
+import { mutatedBytes } from '../mutate.ts';
 import { fileText, noise, textFamilies } from '../conf-input.ts';
 import { defineTarget } from '../target.ts';
 
@@ -133,4 +134,47 @@ const iniEdit = defineTarget<Edit>({
   ],
 });
 
-export const iniTargets = [iniText, iniEdit];
+interface ByteEdit {
+  readonly bytes: Uint8Array;
+  readonly value: string | undefined;
+}
+
+/** The lines of bytes, one character a byte. */
+function byteLines(bytes: Buffer): readonly string[] {
+  return splitLines(bytes.toString('latin1'));
+}
+
+const iniEditBytes = defineTarget<ByteEdit>({
+  name: 'ini-edit-bytes',
+  cases: 10_000,
+  input: fc.record({
+    bytes: mutatedBytes(
+      fc.oneof(
+        fc.oneof(fileText('sys'), noise).map((text) => new Uint8Array(Buffer.from(text))),
+        noise.map((text) => new Uint8Array(Buffer.from(text, 'utf16le'))),
+        noise.map((text) => new Uint8Array(Buffer.from(text, 'latin1'))),
+      ),
+    ),
+    value: fc.option(lineValue, { nil: undefined }),
+  }),
+  size: ({ bytes }) => bytes.length,
+  check: ({ bytes, value }) => {
+    const before = Buffer.from(bytes);
+    // UTF-8 has no halves of surrogate pairs.
+    const wanted = value === undefined ? undefined : Buffer.from(value).toString();
+    const after = setIniValueInBytes(before, 'Host', 'nqn', wanted);
+    assert.equal(after.toString(), setIniValue(before.toString(), 'Host', 'nqn', wanted));
+    // Every other line is there in its order, byte by byte; after a line that CR ends, an empty one
+    // that LF ends is one no more.
+    const own = new Set(others(before.toString(), 'nqn').own.flatMap(linesOf));
+    const rest = byteLines(before).filter((line, index) => line !== '' && !own.has(index + 1));
+    const lines = byteLines(after);
+    let found = 0;
+    for (const line of lines) if (line === rest[found]) found += 1;
+    assert.equal(found, rest.length, `line ${found + 1} of the rest is gone`);
+    const added = lines.filter((line) => line !== '').length - rest.length;
+    assert.ok(added <= 2, `${added} lines beside a header and an entry are new`);
+  },
+});
+
+export const iniTargets = [iniText, iniEdit, iniEditBytes];

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { setIniValue } from '../../../src/config/ini-edit.ts';
+import { setIniValue, setIniValueInBytes } from '../../../src/config/ini-edit.ts';
 import { parseIni } from '../../../src/config/ini-text.ts';
 
 const set = (text: string, value: string | undefined): string =>
@@ -51,6 +51,18 @@ describe('setIniValue', () => {
 
   it.each(['a\nb', ' a', 'a\r'])('refuses %j for a value', (value) => {
     expect(() => set('', value)).toThrow(TypeError);
+  });
+
+  it('leaves the bytes of other lines as they are, whatever encoding they are of', () => {
+    const before = Buffer.from(
+      '# Caf\xe9 \x85\xa0\r\n[Host]\r\n\xa0id=1\r\nnqn = \xff\n# \xc3',
+      'latin1',
+    );
+    const after = setIniValueInBytes(before, 'Host', 'nqn', 'nqn.größe à');
+    expect(after.toString('latin1')).toBe(
+      before.toString('latin1').replace('\xff', Buffer.from('nqn.größe à').toString('latin1')),
+    );
+    expect(setIniValueInBytes(before, 'Host', 'key', undefined)).toEqual(before);
   });
 
   it('finds the place of an entry after more entries than a call takes arguments', () => {

@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import {
   chmodSync,
   lstatSync,
@@ -11,6 +12,7 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -57,10 +59,18 @@ test('gives the mode that was asked for, whatever the umask', async () => {
   const umask = process.umask(0o077);
   try {
     await replaceFile(path, 'x', { mode: 0o664 });
+    await replaceFile(join(directory, 'new', 'file'), 'x');
   } finally {
     process.umask(umask);
   }
   expect(modeOf(path)).toBe(0o664);
+  expect(modeOf(join(directory, 'new'))).toBe(0o755);
+  expect(modeOf(join(directory, 'new', 'file'))).toBe(0o644);
+});
+
+test('writes bytes as they are', async () => {
+  await replaceFile(path, Uint8Array.of(0xff, 0x00, 0xe4));
+  expect([...readFileSync(path)]).toEqual([0xff, 0x00, 0xe4]);
 });
 
 test('follows a symbolic link', async () => {
@@ -71,6 +81,45 @@ test('follows a symbolic link', async () => {
   await replaceFile(path, 'new');
   expect(readlinkSync(path)).toBe(join('real', 'hostnqn'));
   expect(readFileSync(target, 'utf8')).toBe('new');
+});
+
+test('follows links as the system does: over several, above linked directories, to what is not there', async () => {
+  mkdirSync(join(directory, 'a', 'deep'), { recursive: true });
+  symlinkSync(join('a', 'deep'), join(directory, 'link'));
+  symlinkSync('link/../made', path);
+  const first = join(directory, 'first');
+  symlinkSync(path, first);
+  await replaceFile(first, 'new');
+  expect(readFileSync(join(directory, 'a', 'made'), 'utf8')).toBe('new');
+  expect(lstatSync(path).isSymbolicLink()).toBe(true);
+  expect(lstatSync(first).isSymbolicLink()).toBe(true);
+});
+
+test('makes the directories of a link to nothing', async () => {
+  symlinkSync(join(directory, 'not', 'there', 'yet'), path);
+  await replaceFile(path, 'new');
+  expect(readFileSync(join(directory, 'not', 'there', 'yet'), 'utf8')).toBe('new');
+});
+
+test('refuses links that lead in a circle', async () => {
+  symlinkSync('sys.conf', path);
+  await expect(replaceFile(path, 'new')).rejects.toMatchObject({ code: 'ELOOP' });
+});
+
+test('refuses to replace what is no file, also behind a link, and leaves nothing beside it', async () => {
+  const socket = join(directory, 'socket');
+  const server = createServer().listen(socket);
+  await once(server, 'listening');
+  try {
+    symlinkSync(socket, path);
+    for (const each of [socket, path]) {
+      await expect(replaceFile(each, 'new')).rejects.toMatchObject({ code: 'NOT_A_FILE' });
+    }
+    expect(statSync(socket).isSocket()).toBe(true);
+    expect(readdirSync(directory).sort()).toEqual(['socket', 'sys.conf']);
+  } finally {
+    server.close();
+  }
 });
 
 test('replaces a symbolic link itself where that is asked for', async () => {

@@ -101,6 +101,32 @@ describe('stasadm hostnqn', () => {
     expect(get(SYS_CONF)).toContain(RANDOM);
   });
 
+  it.each(['uninitialized\n', '', '\n', '0'.repeat(32)])(
+    'takes the machine ID %j for none, and the UUID of the firmware or of the partition',
+    async (machineId) => {
+      put('/etc/machine-id', machineId);
+      put('/proc/device-tree/ibm,partition-uuid', 'c0ffee00-1234-5678-9abc-def012345678\0');
+      expect(await run('hostnqn')).toEqual(DONE);
+      expect(get(SYS_CONF)).toContain('uuid:c0ffee00-1234-5678-9abc-def012345678\n');
+      put('/sys/class/dmi/id/product_uuid', '00112233-4455-6677-8899-aabbccddeeff\n');
+      expect(await run('hostnqn')).toEqual(DONE);
+      expect(get(SYS_CONF)).toContain('uuid:33221100-5544-7766-8899-aabbccddeeff\n');
+    },
+  );
+
+  it('makes files that everybody may read, whatever the umask', async () => {
+    const umask = process.umask(0o077);
+    try {
+      expect(await run('hostnqn', '-f', '/etc/nvme/hostnqn')).toEqual(DONE);
+    } finally {
+      process.umask(umask);
+    }
+    const modeOf = (path: string): number => statSync(join(root, path)).mode & 0o777;
+    expect(['/etc/nvme', '/etc/nvme/hostnqn', '/etc/stas', SYS_CONF].map(modeOf)).toEqual([
+      0o755, 0o644, 0o755, 0o644,
+    ]);
+  });
+
   it('gives the same NQN each time', async () => {
     put('/sys/class/dmi/id/product_uuid', '00112233-4455-6677-8899-aabbccddeeff\n');
     await run('hostnqn');
@@ -129,6 +155,12 @@ describe('stasadm set-symname and clear-symname', () => {
     expect(get(SYS_CONF)).toBe(before.replace('nqn.x\n', 'nqn.x\nsymname=Rack 7\n'));
     expect(await run('clear-symname')).toEqual(DONE);
     expect(get(SYS_CONF)).toBe(before);
+  });
+
+  it('says that of a name in a file the first word counts', async () => {
+    const err = 'stasadm: of a file, the daemons take the first word only: "Rack"\n';
+    expect(await run('set-symname', '-f', '/name', 'Rack 7')).toEqual({ status: 0, out: '', err });
+    expect(get('/name')).toBe('Rack 7\n');
   });
 
   it('keeps the name in a file', async () => {
@@ -161,6 +193,43 @@ describe('sys.conf', () => {
     expect(statSync(join(root, 'real.conf')).mode & 0o777).toBe(0o600);
   });
 
+  it.each([
+    [
+      'with a byte order mark and CRLF',
+      '\ufeff# a\r\n[Host]\r\nid=1\r\n',
+      'id=1\r\n',
+      `id=${RANDOM}\r\n`,
+    ],
+    ['without an end of its last line', '[Host]\nkey=k', 'key=k', `key=k\nid=${RANDOM}\n`],
+    [
+      'with its section twice',
+      '[Host]\nid=1\n[X]\n[Host]\nid=2\n',
+      '\nid=1\n[X]\n[Host]\nid=2',
+      `\n[X]\n[Host]\nid=${RANDOM}`,
+    ],
+    [
+      'with a value on more lines',
+      '[Host]\nid=\n  1\n\n  # c\n  2\nkey=k\n',
+      'id=\n  1\n\n  # c\n  2\n',
+      `id=${RANDOM}\n\n  # c\n`,
+    ],
+    ['that is wrong', 'x\n[Host\n[]\n[Host]\n=\nid\n', '[Host]\n', `[Host]\nid=${RANDOM}\n`],
+  ])('is kept but for the value: one %s', async (_, before, old, changed) => {
+    put(SYS_CONF, before);
+    expect(await run('hostid')).toEqual(DONE);
+    expect(get(SYS_CONF)).toBe(before.replace(old, changed));
+  });
+
+  it('may be of any encoding', async () => {
+    const bytes = Buffer.from('# Geh\xe4use\n[Host]\nid=1\n# \xff', 'latin1');
+    mkdirSync(join(root, '/etc/stas'), { recursive: true });
+    writeFileSync(join(root, SYS_CONF), bytes);
+    expect(await run('hostid')).toEqual(DONE);
+    expect(readFileSync(join(root, SYS_CONF), 'latin1')).toBe(
+      bytes.toString('latin1').replace('id=1', `id=${RANDOM}`),
+    );
+  });
+
   it('is what the daemons read afterwards', async () => {
     put('/etc/machine-id', MACHINE_ID);
     await run('hostnqn', '-f', '/etc/nvme/hostnqn');
@@ -187,6 +256,9 @@ describe('the command line', () => {
     [['set-symname', '']],
     [['set-symname', 'a\nb']],
     [['set-symname', 'x'.repeat(257)]],
+    [['set-symname', 'left\u202eright']],
+    [['hostid', '-f', SYS_CONF]],
+    [['hostid', '-f', '/a\ufffdb']],
     [['hostid', '-f', ' ']],
     [['hostid', '-f', '/a\n[Host]']],
     [['help']],
@@ -219,7 +291,12 @@ describe('the command line', () => {
     expect(await run('-c', '/directory', 'hostid')).toEqual({
       status: 1,
       out: '',
-      err: 'stasadm: cannot read /directory: illegal operation on a directory (EISDIR)\n',
+      err: 'stasadm: /directory is a directory\n',
+    });
+    expect(await run('hostid', '-f', '/directory')).toEqual({
+      status: 1,
+      out: '',
+      err: 'stasadm: cannot write /directory: illegal operation on a directory (EISDIR)\n',
     });
   });
 
