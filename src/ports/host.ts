@@ -52,7 +52,7 @@ export interface StateFile {
   read(): Promise<string | undefined>;
   /** Temporary file, fsync, rename; mode 0600; the directory is made if missing. */
   write(text: string): Promise<void>;
-  /** Keeps a damaged file beside for a person to look at. Resolves with its new path. */
+  /** Keeps a file that is not to be read again beside, for a person to look at. Resolves with its new path. */
   setAside(): Promise<string>;
 }
 

@@ -5,7 +5,8 @@
  * - content that does not parse, or is of another version or daemon, is set aside with one warning
  *   and never used;
  * - one write at a time; the last saved value is the one that is on disk in the end;
- * - a failing write is one warning a spell and never stops the daemon.
+ * - a failing write is one warning a spell and never stops the daemon; what was written before is
+ *   set aside then: after a restart, a list that is known to be old would pass for a complete one.
  */
 import { toPortError } from '../ports/errors.ts';
 import type { StateFile } from '../ports/host.ts';
@@ -83,6 +84,16 @@ export class LastKnownConfig<T> {
     }
   }
 
+  async #setOldAside(): Promise<void> {
+    try {
+      await this.#deps.file.setAside();
+    } catch (thrown) {
+      const { code, message } = toPortError(thrown);
+      if (code === 'ENOENT') return;
+      this.#deps.log.warning(`The one that was written before stays, though it is old: ${message}`);
+    }
+  }
+
   async #writeAll(): Promise<void> {
     while (this.#pending !== undefined) {
       const text = this.#pending;
@@ -96,6 +107,7 @@ export class LastKnownConfig<T> {
         if (!this.#failing) {
           const { message } = toPortError(thrown);
           this.#deps.log.warning(`Cannot write the last known configuration: ${message}`);
+          await this.#setOldAside();
         }
         this.#failing = true;
       }

@@ -105,6 +105,20 @@ describe('saving', () => {
     await lkc.flush();
     expect(JSON.parse(file.text ?? '')).toMatchObject({ content: 2 });
   });
+
+  test('sets aside what was written before when it cannot be replaced', async () => {
+    const { file, lkc, log } = bench();
+    lkc.save(1);
+    await lkc.flush();
+    file.writes.failNext(new PortError('disk full', full));
+    lkc.save(2);
+    await lkc.flush();
+    expect(file.text).toBeUndefined();
+    expect(log.messages('warning')).toHaveLength(1);
+    lkc.save(2);
+    await lkc.flush();
+    expect(JSON.parse(file.text ?? '')).toMatchObject({ content: 2 });
+  });
 });
 
 const TID = { transport: 'tcp', traddr: '10.0.0.1', trsvcid: '8009', subsysnqn: 'nqn.dc' };
