@@ -30,6 +30,8 @@ export interface ConnectionContext {
   closed(connection: HostConnection): void;
 }
 
+const nothing = (): void => undefined;
+
 export class HostConnection {
   readonly id: number;
   readonly #context: ConnectionContext;
@@ -37,7 +39,10 @@ export class HostConnection {
   readonly #remote: string;
   readonly #timers = new Set<() => void>();
   /** Commands that are delayed or will never be answered, by command identifier. */
-  readonly #waiting = new Map<number, { cancel: () => void; record: CommandRecord }>();
+  readonly #waiting = new Map<
+    number,
+    { cancel: () => void; act: () => void; record: CommandRecord }
+  >();
   /** Records of Asynchronous Event Requests that wait for their event. */
   readonly #held = new Map<number, CommandRecord>();
   #association: Association | null = null;
@@ -171,6 +176,14 @@ export class HostConnection {
     };
   }
 
+  /** Carries out at once what was to be delayed for longer. */
+  hurry(): void {
+    for (const { act, cancel } of [...this.#waiting.values()]) {
+      cancel();
+      act();
+    }
+  }
+
   #command(command: Command, data: Buffer): void {
     const { body, cid } = command;
     const { controller } = this.#context;
@@ -191,7 +204,7 @@ export class HostConnection {
       this.#act(command, data, record, action?.then ?? { kind: 'proceed' });
     };
     if (action === null || action.delayMs === 0) act();
-    else this.#waiting.set(cid, { cancel: this.#after(action.delayMs, act), record });
+    else this.#waiting.set(cid, { cancel: this.#after(action.delayMs, act), act, record });
   }
 
   #act(command: Command, data: Buffer, record: CommandRecord, then: FaultAction['then']): void {
@@ -200,7 +213,7 @@ export class HostConnection {
         this.#answer(command, record, done(then.status, BigInt(then.result)));
         return;
       case 'never':
-        this.#waiting.set(command.cid, { cancel: () => undefined, record });
+        this.#waiting.set(command.cid, { cancel: nothing, act: nothing, record });
         return;
       case 'drop':
         this.#settle(record, 'dropped');

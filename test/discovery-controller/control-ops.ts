@@ -246,6 +246,14 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
     };
   },
 
+  'end-delays': (fields, context) => {
+    const chosen = chosenConnections(fields, target(fields, context));
+    return () => {
+      for (const connection of chosen) connection.hurry();
+      return {};
+    };
+  },
+
   listen: (fields, context) => {
     const hosted = target(fields, context);
     return async () => {

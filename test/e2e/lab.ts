@@ -20,6 +20,8 @@ import { startMachine, type Machine } from '../vm/machine.ts';
 /** Where the laboratory's own programs are in the machine. */
 export const GUEST = '/usr/local/lib/e2e';
 const CONTROL = '/run/e2e-dc.sock';
+/** How long a condition is waited for: what comes at all comes much sooner, on any host. */
+export const PATIENCE_MS = 120_000;
 
 /** A controller as the kernel shows it in sysfs; null where there is no such attribute. */
 export interface KernelView {
@@ -84,8 +86,8 @@ export interface Lab {
   watchIcReqs(): Promise<void>;
   /** Those noted, each `port header|- data|-`; the probe asks for no digests, the kernel as told. */
   icReqs(): Promise<readonly string[]>;
-  /** Lines of a unit's journal since the last `reset`. */
-  journal(unit: 'stafd' | 'stacd'): Promise<string>;
+  /** Lines of a program's journal since the last `reset`, by its syslog identifier. */
+  journal(identifier: string): Promise<string>;
 }
 
 let started: Promise<Lab> | undefined;
@@ -237,7 +239,8 @@ class RunningLab implements Lab {
     const lines = requests.map((request) => `${JSON.stringify(request)}\n`).join('');
     const { status, stdout, stderr } = await this.machine.exec(
       `${GUEST}/dc-control.sh ${CONTROL}`,
-      { stdin: lines },
+      // It may wait for commands.
+      { stdin: lines, timeoutMs: 2 * PATIENCE_MS },
     );
     if (status !== 0) throw new Error(`discovery controller: ${stdout}${stderr}`);
     return stdout
@@ -264,7 +267,7 @@ class RunningLab implements Lab {
   async kernelUntil(
     what: string,
     condition: (controllers: readonly KernelView[]) => boolean,
-    timeoutMs = 30_000,
+    timeoutMs = PATIENCE_MS,
   ): Promise<readonly KernelView[]> {
     const end = Date.now() + timeoutMs;
     for (;;) {
@@ -289,7 +292,7 @@ class RunningLab implements Lab {
   async listUntil(
     command: 'stafctl' | 'stacctl',
     condition: (controllers: readonly Dict[]) => boolean,
-    timeoutMs = 60_000,
+    timeoutMs = PATIENCE_MS,
   ): Promise<readonly Dict[]> {
     const end = Date.now() + timeoutMs;
     // busctl: starting Node for each look costs seconds under emulation.
@@ -322,9 +325,9 @@ class RunningLab implements Lab {
     return [...new Set(text.trim().split('\n').slice(1))];
   }
 
-  async journal(unit: 'stafd' | 'stacd'): Promise<string> {
+  async journal(identifier: string): Promise<string> {
     const after = this.#cursor === '' ? '' : `--after-cursor='${this.#cursor}'`;
-    return this.machine.sh(`journalctl -o short-precise --no-pager ${after} -t ${unit}`);
+    return this.machine.sh(`journalctl -o short-precise --no-pager ${after} -t ${identifier}`);
   }
 }
 

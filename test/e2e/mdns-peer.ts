@@ -4,7 +4,7 @@
  *
  * Invariant: `stop` leaves nothing of it, and the machine's own avahi-daemon running.
  */
-import { GUEST, type Lab } from './lab.ts';
+import { GUEST, PATIENCE_MS, type Lab } from './lab.ts';
 
 const CONTROL = '/run/e2e-peer.sock';
 const SERVICES = '/run/e2e-peer/services';
@@ -83,6 +83,21 @@ export class Peer {
     );
   }
 
+  /** Waits until the peer's avahi-daemon has told everybody of a service. */
+  async announced(name: string): Promise<void> {
+    await this.#lab.machine.waitFor(
+      `journalctl -u e2e-peer-avahi | grep -q 'Service "${name}".*successfully established'`,
+    );
+  }
+
+  /** Gives both links the first one's address, as networks that are mixed up do. */
+  async mixLinksUp(): Promise<void> {
+    await this.#lab.machine.sh(`set -e
+      ip -n e2e-peer addr add 192.0.2.2/32 dev peer-b
+      ip -n e2e-peer addr del 198.51.100.2/24 dev peer-b
+      ip -n e2e-peer route add 198.51.100.0/24 dev peer-b src 192.0.2.2`);
+  }
+
   /** Says goodbye. */
   async withdraw(name: string): Promise<void> {
     await this.#lab.machine.sh(`rm '${fileOf(name)}'`);
@@ -101,6 +116,7 @@ export class Peer {
   async dc(request: Readonly<Record<string, unknown>>): Promise<Readonly<Record<string, unknown>>> {
     const { stdout } = await this.#lab.machine.exec(`${GUEST}/dc-control.sh ${CONTROL}`, {
       stdin: `${JSON.stringify(request)}\n`,
+      timeoutMs: 2 * PATIENCE_MS,
     });
     const reply = JSON.parse(stdout) as Readonly<Record<string, unknown>>;
     if (reply['ok'] !== true) throw new Error(`the peer's discovery controller: ${stdout}`);

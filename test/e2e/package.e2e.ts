@@ -86,6 +86,8 @@ describe('the package', () => {
     await here.listUntil('stacctl', (all) => all.every(({ connected }) => connected === 'True'));
     await here.listUntil('stafctl', (all) => all[0]?.['connected'] === 'True');
     expect((await here.kernel()).map(identity).sort()).toEqual(before.map(identity).sort());
+    // nvme-cli's rules are overridden by the new stafd as they were by the old one.
+    await here.machine.sh('test -s /run/udev/rules.d/70-nvmf-autoconnect.rules');
   });
 
   it('leaves connections when it is removed, as the configuration says', async () => {

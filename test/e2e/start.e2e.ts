@@ -28,7 +28,7 @@ describe('a prerequisite that is missing is one clear line', () => {
     // The service manager does not start it again and again.
     await here.machine.exec(`systemctl start ${daemon}`);
     await here.machine.waitFor(`systemctl is-failed ${daemon}`);
-    const journal = await here.journal(daemon as 'stafd' | 'stacd');
+    const journal = await here.journal(daemon);
     expect(journal.match(/nvme-fabrics is missing/g)).toHaveLength(1);
   });
 

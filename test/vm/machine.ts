@@ -192,7 +192,7 @@ class RunningMachine implements Machine {
   }
 
   async waitFor(command: string, options: WaitOptions = {}): Promise<string> {
-    const { timeoutMs = 30_000, intervalMs = 100 } = options;
+    const { timeoutMs = 120_000, intervalMs = 100 } = options;
     const deadline = performance.now() + timeoutMs;
     for (;;) {
       const left = Math.max(1000, deadline - performance.now());

@@ -96,6 +96,20 @@ describe('a faulty controller', () => {
     expect((await answer).status).toBe(0);
   });
 
+  it('answers what it holds back when it is told to, once', async () => {
+    const { hosted, port } = await bench.add();
+    const control = await bench.control();
+    const host = await bench.keep(Initiator.host(port));
+    hosted.controller.faults.add({ command: 'get-log-page', delayMs: 1000, count: 1 }, '');
+    const log = host.log(0, 20);
+    await host.identify();
+    await control.request('end-delays', {});
+    expect((await log).status).toBe(0);
+    bench.timers.advance(1000);
+    expect(commands(hosted, 'get-log-page')).toHaveLength(1);
+    expect((await host.log(0, 20)).status).toBe(0);
+  });
+
   it('carries out a late command on the state that it then has', async () => {
     const { hosted, port } = await bench.add();
     const host = await bench.keep(Initiator.host(port));
