@@ -36,6 +36,8 @@ export interface ServicesSeen {
    * by anybody although it was asked for several times.
    */
   readonly incomplete: string | undefined;
+  /** There is nobody to ask; false where it is there and does not answer. */
+  readonly missing: boolean;
 }
 
 export interface ServiceBrowser {

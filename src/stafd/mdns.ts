@@ -38,7 +38,12 @@ const WAKE_UP_MS = 60_000;
 /** A name of 63 bytes, each shown as four characters. */
 const NAME_LENGTH = 256;
 
-const NOTHING: MdnsReport = { offered: [], announced: new Set(), incomplete: undefined };
+const NOTHING: MdnsReport = {
+  offered: [],
+  announced: new Set(),
+  incomplete: undefined,
+  missing: false,
+};
 
 export interface MdnsDeps {
   readonly browser: ServiceBrowser;
@@ -212,6 +217,7 @@ export class MdnsDiscovery implements DcBrowser {
           : untried
             ? 'services are still being tried'
             : undefined),
+      missing: seen.missing,
     };
   }
 

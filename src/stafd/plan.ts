@@ -69,6 +69,8 @@ export interface MdnsReport {
   readonly announced: ReadonlySet<TidKey>;
   /** Why more may be announced than is known; undefined: what is missing is not announced. */
   readonly incomplete: string | undefined;
+  /** `incomplete` because there is no avahi-daemon, which may be meant. */
+  readonly missing: boolean;
 }
 
 export interface StafdSnapshot {

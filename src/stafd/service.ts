@@ -49,9 +49,9 @@ import {
 /** The loop looks at everything this often anyway. */
 const EXPIRY_WITHIN_MS = 60_000;
 /**
- * How long mDNS is waited for before the list of DCs counts as complete without it. By then
- * avahi-daemon was asked at the start and woken twice, every 60 s; on a host without one, or where
- * it hangs, there would be no end.
+ * How long a missing avahi-daemon is waited for before the list of DCs counts as complete without
+ * mDNS. By then it was asked at the start and woken twice, every 60 s; on a host without one there
+ * would be no end. One that is there and does not answer is waited for: it may know of DCs.
  */
 const MDNS_PATIENCE_MS = 150_000;
 
@@ -93,7 +93,7 @@ export class StafdService {
   /**
    * The list of DCs is complete, so that one that is missing is not wanted: all sources have
    * answered since the start, the logs of all DCs included, since they may refer to others; or a
-   * list that was complete was remembered. Only mDNS is not waited for without end.
+   * list that was complete was remembered. Only a missing avahi-daemon is not waited for without end.
    */
   get settled(): boolean {
     return this.#settled;
@@ -238,7 +238,7 @@ export class StafdService {
     if (this.#settled) return;
     if (!this.#restoredSettled) {
       const patience = this.#begun + MDNS_PATIENCE_MS - this.#deps.clock.now();
-      if (mdns.incomplete !== undefined && patience > 0) return;
+      if (mdns.incomplete !== undefined && (!mdns.missing || patience > 0)) return;
       if (this.#configured().some(({ answer }) => answer.kind === 'unknown')) return;
       const read = ({ extra: { log } }: DcRecord): boolean =>
         log.kind === 'known' && log.value.fresh;

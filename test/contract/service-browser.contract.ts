@@ -159,7 +159,7 @@ export function serviceBrowserContract(
         watch.browse(TYPE);
         await watch.resolved('again');
         watch.browse();
-        assert.deepEqual(browser.seen(), { services: [], incomplete: undefined });
+        assert.deepEqual(browser.seen(), { services: [], incomplete: undefined, missing: false });
         watch.browse(TYPE);
         await watch.resolved('again');
         browser.dispose();

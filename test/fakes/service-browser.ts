@@ -16,6 +16,7 @@ export class FakeServiceBrowser implements ServiceBrowser {
   #services = new Map<number, Announcement>();
   #count = 0;
   #incomplete: string | undefined;
+  missing = false;
   query: ServiceQuery = { types: [], families: new Set() };
   wakeUpIn: number | undefined;
   disposed = false;
@@ -30,7 +31,12 @@ export class FakeServiceBrowser implements ServiceBrowser {
     const services = [...this.#services]
       .map(([id, announcement]) => ({ id, ...announcement }))
       .filter(({ type }) => types.includes(type));
-    return { services, incomplete: types.length === 0 ? undefined : this.#incomplete };
+    const wanted = types.length > 0;
+    return {
+      services,
+      incomplete: wanted ? this.#incomplete : undefined,
+      missing: wanted && this.missing,
+    };
   }
 
   onChange(listener: () => void): Disposable {

@@ -124,7 +124,8 @@ export class AvahiBrowser implements ServiceBrowser {
       ...announced,
       record: resolution.record,
     }));
-    return { services, incomplete: this.#incomplete() };
+    const missing = this.#wanted && this.#owner === undefined;
+    return { services, incomplete: this.#incomplete(), missing };
   }
 
   onChange(listener: () => void): Disposable {

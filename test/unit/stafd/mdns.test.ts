@@ -232,7 +232,8 @@ describe('what the configuration refuses', () => {
     it.configure('[Service Discovery]\nzeroconf=disabled\n');
     await it.looks();
     expect(it.browser.query.types).toEqual([]);
-    expect(it.mdns.look()).toEqual({ offered: [], announced: new Set(), incomplete: undefined });
+    const nothing = { offered: [], announced: new Set(), incomplete: undefined, missing: false };
+    expect(it.mdns.look()).toEqual(nothing);
     expect(it.clock.pendingTimers).toBe(0);
     it.prober.setReachable(A, '8009');
     it.configure();
@@ -295,7 +296,8 @@ describe('the loss of avahi-daemon', () => {
     it.browser.announce(service(A));
     await it.looks();
     it.browser.forget('avahi-daemon is not running');
-    expect(it.mdns.look()).toMatchObject({ offered: [], incomplete: /not running/ });
+    it.browser.missing = true;
+    expect(it.mdns.look()).toMatchObject({ offered: [], incomplete: /not running/, missing: true });
   });
 });
 

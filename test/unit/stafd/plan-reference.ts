@@ -53,6 +53,7 @@ export function mdnsReport({ mdns, mdnsIncomplete, mute }: SourcesSay): MdnsRepo
     offered: mdns.map((traddr) => dcTid(traddr)),
     announced: new Set([...mdns, ...mute].map((traddr) => tidKey(dcTid(traddr)))),
     incomplete: mdnsIncomplete ? 'away' : undefined,
+    missing: false,
   };
 }
 

@@ -38,7 +38,8 @@ export function remembered(...traddrs: readonly string[]): LogAnswer {
 
 /** mDNS has found these, which answer, and nothing else. */
 export function found(...tids: readonly TransportId[]): MdnsReport {
-  return { offered: tids, announced: new Set(tids.map(tidKey)), incomplete: undefined };
+  const announced = new Set(tids.map(tidKey));
+  return { offered: tids, announced, incomplete: undefined, missing: false };
 }
 
 /** mDNS has found these and may have missed others. */

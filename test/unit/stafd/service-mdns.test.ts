@@ -85,13 +85,23 @@ describe('settled', () => {
     expect(bench.service.settled).toBe(true);
   });
 
-  test('is not withheld for ever by an mDNS that never answers', async () => {
+  test('is not withheld for ever by an avahi-daemon that is not there', async () => {
     const bench = new StafdBench();
-    bench.mdns = foundSoFar('avahi-daemon does not answer');
+    bench.mdns = { ...foundSoFar('avahi-daemon is not running'), missing: true };
     await bench.start();
     await bench.clock.advance(145_000);
     expect(bench.service.settled).toBe(false);
     await bench.clock.advance(65_000);
+    expect(bench.service.settled).toBe(true);
+  });
+
+  test('is withheld as long as one that is there does not answer', async () => {
+    const bench = new StafdBench();
+    bench.mdns = foundSoFar('avahi-daemon does not answer');
+    await bench.start();
+    await bench.clock.advance(3_600_000);
+    expect(bench.service.settled).toBe(false);
+    await bench.reports();
     expect(bench.service.settled).toBe(true);
   });
 });

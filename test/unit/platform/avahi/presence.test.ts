@@ -78,7 +78,11 @@ describe('an avahi-daemon', () => {
     const it = await found();
     it.avahi.stop();
     await it.clock.advance(100);
-    expect(it.browser.seen()).toEqual({ services: [], incomplete: expect.any(String) as string });
+    expect(it.browser.seen()).toEqual({
+      services: [],
+      incomplete: expect.any(String) as string,
+      missing: true,
+    });
     expect(it.log.messages('warning')).toHaveLength(1);
   });
 

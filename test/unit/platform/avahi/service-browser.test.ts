@@ -203,7 +203,7 @@ describe('what was found', () => {
     const it = await browsing(service('dc'));
     it.browser.browse({ types: [], families: BOTH });
     await it.clock.advance(2_000);
-    expect(it.browser.seen()).toEqual({ services: [], incomplete: undefined });
+    expect(it.browser.seen()).toEqual({ services: [], incomplete: undefined, missing: false });
     expect(it.avahi.objects).toBe(0);
     expect(it.clock.pendingTimers).toBe(0);
     await it.browse();
