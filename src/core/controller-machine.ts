@@ -39,6 +39,14 @@ const DOUBTFUL_FIRST_MS = 60_000;
 /** … and then at most this often. */
 const DOUBTFUL_EVERY_MS = 600_000;
 
+/**
+ * A try that takes the kernel longer than this holds up others too long to be repeated like any
+ * other. (A dead address takes 3 s; a target that stops answering during the connect, 60 s.)
+ */
+const HANG_MS = 5_000;
+/** … unless others have waited without a gap for this long: nobody is put off for ever. */
+const HANG_PATIENCE_MS = 1_800_000;
+
 export function step(model: ControllerModel, input: Input, context: StepContext): Step {
   const { phase } = model;
   switch (input.kind) {
@@ -56,11 +64,11 @@ export function step(model: ControllerModel, input: Input, context: StepContext)
         ? found(model, input.kernel, context)
         : stay(model);
     case 'turn':
-      return turn(model, context);
+      return turn(model);
     case 'connected':
       return connected(model, input.kernel, input.adopted, context);
     case 'connect-failed':
-      if (phase.kind === 'connecting') return failed(model, input.error, context);
+      if (phase.kind === 'connecting') return failed(model, input.error, context, input.heldMs);
       return disposalStep(model) === 'awaiting-connect' ? gone(model) : stay(model);
     case 'observed':
       return observed(model, input.kernel, context);
@@ -109,11 +117,12 @@ function kick(model: ControllerModel, context: StepContext): Step {
   switch (model.phase.kind) {
     case 'waiting-retry':
     case 'resting':
-      return probe(model);
+      // What made the kernel's last try hang may be what was changed.
+      return probe({ ...model, hangs: false });
     case 'parting':
       return pollAgain(model);
     case 'held':
-      return probe({ ...model, attempts: 0, failingSince: undefined });
+      return probe({ ...model, attempts: 0, failingSince: undefined, hangs: false });
     case 'idle':
       return begin(model, context);
     case 'probing':
@@ -142,6 +151,9 @@ function timer(model: ControllerModel, context: StepContext): Step {
 
 function probed(model: ControllerModel, error: Failure | undefined, context: StepContext): Step {
   if (error !== undefined) return failed(model, error, context);
+  if (model.hangs && context.now - (model.kernelFailed ?? 0) < HANG_PATIENCE_MS) {
+    return waitInDoubt(model, context);
+  }
   const lane: QueueLane = model.attempts === 0 ? 'first' : 'repeat';
   return {
     model: { ...model, phase: { kind: 'queued' }, doubtful: false },
@@ -149,27 +161,42 @@ function probed(model: ControllerModel, error: Failure | undefined, context: Ste
   };
 }
 
-function turn(model: ControllerModel, context: StepContext): Step {
+function turn(model: ControllerModel): Step {
   const { phase } = model;
   const connecting: ControllerModel = { ...model, phase: { kind: 'connecting' }, doubtful: false };
   if (phase.kind === 'queued') return { model: connecting, effects: [{ kind: 'connect' }] };
   if (model.doubtful && (phase.kind === 'waiting-retry' || phase.kind === 'probing')) {
     const effects: Effect[] = phase.kind === 'probing' ? [{ kind: 'cancel-probe' }] : [];
     return {
-      model: { ...connecting, lastDoubtful: context.now },
+      model: connecting,
       effects: [...effects, { kind: 'connect' }],
     };
   }
   return stay(model);
 }
 
-/** A try failed, be it the probe's or the kernel's. */
-function failed(model: ControllerModel, error: Failure, context: StepContext): Step {
+/** It answers, but the kernel's last try held up all others: the next is when none waits. */
+function waitInDoubt(model: ControllerModel, context: StepContext): Step {
+  const until = context.now + retryDelayMs(model.attempts, context.random);
+  return {
+    model: { ...model, doubtful: true, phase: { kind: 'waiting-retry', until } },
+    effects: model.doubtful ? [] : [{ kind: 'enqueue', lane: 'doubtful' }],
+  };
+}
+
+/** A try failed, be it the probe's or the kernel's, which takes time. */
+function failed(
+  model: ControllerModel,
+  error: Failure,
+  context: StepContext,
+  heldMs?: number,
+): Step {
   const { now, policy } = context;
   const attempts = model.attempts + 1;
   const failingSince = model.failingSince ?? now;
   const outOfReachSince = model.outOfReachSince ?? now;
-  const tried = { ...model, attempts, lastError: error, failingSince, outOfReachSince };
+  const hangs = heldMs === undefined ? model.hangs : heldMs > HANG_MS;
+  const tried = { ...model, attempts, lastError: error, failingSince, outOfReachSince, hangs };
   if (policy.maxAttempts > 0 && attempts >= policy.maxAttempts) {
     const effects: Effect[] = [{ kind: 'report', report: { kind: 'held', attempts } }];
     if (model.doubtful) effects.push({ kind: 'dequeue' });
@@ -178,20 +205,26 @@ function failed(model: ControllerModel, error: Failure, context: StepContext): S
   const delayMs = retryDelayMs(attempts, context.random);
   const first = model.failingSince === undefined;
   const effects: Effect[] = [
-    { kind: 'report', report: { kind: 'connect-failed', error, first, delayMs } },
+    {
+      kind: 'report',
+      report: {
+        ...{ kind: 'connect-failed', error, first, delayMs },
+        hungMs: hangs ? heldMs : undefined,
+      },
+    },
   ];
   const byProbe = model.phase.kind === 'probing';
-  const lastDoubtful = byProbe ? model.lastDoubtful : now;
+  const kernelFailed = byProbe ? model.kernelFailed : now;
   const doubtfulDue =
     byProbe &&
     !model.doubtful &&
     now - failingSince >= DOUBTFUL_FIRST_MS &&
-    (lastDoubtful === undefined || now - lastDoubtful >= DOUBTFUL_EVERY_MS);
+    (kernelFailed === undefined || now - kernelFailed >= DOUBTFUL_EVERY_MS);
   if (doubtfulDue) effects.push({ kind: 'enqueue', lane: 'doubtful' });
   return {
     model: {
       ...tried,
-      lastDoubtful,
+      kernelFailed,
       doubtful: model.doubtful || doubtfulDue,
       phase: { kind: 'waiting-retry', until: now + delayMs },
     },
@@ -239,7 +272,8 @@ function hold(
     lastError: undefined,
     failingSince: undefined,
     outOfReachSince: undefined,
-    lastDoubtful: undefined,
+    kernelFailed: undefined,
+    hangs: false,
     opFailures: 0,
     pleo: false,
     echoUntil: adopted ? undefined : context.now + ECHO_MS,

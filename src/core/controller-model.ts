@@ -78,8 +78,13 @@ export interface ControllerModel {
   readonly outOfReachSince: number | undefined;
   /** An entry of last resort stands in the connect queue, beside the probing. */
   readonly doubtful: boolean;
-  /** When the kernel was last given an address that the probe could not reach. */
-  readonly lastDoubtful: number | undefined;
+  /**
+   * The kernel's last try failed after so long that others had to wait for it: the next one is of
+   * last resort, too, though the probe succeeds.
+   */
+  readonly hangs: boolean;
+  /** When the kernel's last try failed. */
+  readonly kernelFailed: number | undefined;
   /** Whether the DC supports port-local entries; known after `read-support`. */
   readonly pleo: boolean;
   /** Failures in a row of the discovery command at hand. */
@@ -101,7 +106,12 @@ export type Input =
   | { readonly kind: 'found'; readonly kernel: KernelController }
   | { readonly kind: 'turn' }
   | { readonly kind: 'connected'; readonly kernel: KernelController; readonly adopted: boolean }
-  | { readonly kind: 'connect-failed'; readonly error: Failure }
+  | {
+      readonly kind: 'connect-failed';
+      readonly error: Failure;
+      /** Milliseconds that the kernel, which makes one connection at a time, spent on it. */
+      readonly heldMs: number;
+    }
   /** What the kernel has now for the device that this controller holds. */
   | { readonly kind: 'observed'; readonly kernel: KernelController | undefined }
   | { readonly kind: 'event'; readonly event: 'connected' | 'rediscover' | 'log-changed' }
@@ -152,6 +162,8 @@ export type Report =
       readonly error: Failure;
       readonly first: boolean;
       readonly delayMs: number;
+      /** How long others had to wait for it, where that was long. */
+      readonly hungMs: number | undefined;
     }
   | { readonly kind: 'held'; readonly attempts: number }
   | { readonly kind: 'lost'; readonly device: string }
@@ -209,7 +221,8 @@ export function newController(
     lastError: undefined,
     failingSince: undefined,
     doubtful: false,
-    lastDoubtful: undefined,
+    hangs: false,
+    kernelFailed: undefined,
     pleo: false,
     opFailures: 0,
     echoUntil: undefined,

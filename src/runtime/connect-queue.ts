@@ -5,9 +5,9 @@
  * Invariants:
  * - one controller stands in the queue at most once, and is not queued while it has its turn;
  * - first attempts go before repeats, each lane in order of arrival;
- * - a doubtful entry (its probe fails) gets a turn only when nothing else waits or is in flight,
- *   alone, and not more often than every DOUBTFUL_GAP_MS, since it may hold the kernel's lock for
- *   seconds.
+ * - a doubtful entry (its probe fails, or the kernel's last try took long) gets a turn only when
+ *   nothing else waits or is in flight, alone; and the longer it takes, the longer the kernel is left
+ *   alone afterwards, since whatever comes meanwhile has to wait for it.
  */
 import type { QueueLane } from '../core/controller-model.ts';
 import type { TidKey } from '../nvme/transport-id.ts';
@@ -16,7 +16,13 @@ import type { Clock } from '../ports/host.ts';
 
 /** Few: the kernel takes one at a time; a second one is ready when the first is done. */
 const MAX_IN_FLIGHT = 4;
-const DOUBTFUL_GAP_MS = 15_000;
+/**
+ * After a doubtful entry the kernel is left alone for so many times as long as its turn took, so that
+ * all of them together hold the kernel's lock for at most a fifth of the time: 12 s after a dead
+ * address, 4 minutes after a target that hung; and one that was connected at once is no hindrance
+ * to the next.
+ */
+const DOUBTFUL_GAP_FACTOR = 4;
 
 export class ConnectQueue implements Disposable {
   readonly #clock: Clock;
@@ -28,6 +34,8 @@ export class ConnectQueue implements Disposable {
   #inFlight = 0;
   #doubtfulInFlight = false;
   #nextDoubtful = 0;
+  /** When the kernel last ended a connect. */
+  #lastConnect = 0;
   #gapTimer: Disposable | undefined;
   #disposed = false;
 
@@ -52,6 +60,21 @@ export class ConnectQueue implements Disposable {
     this.#lanes.first.delete(key);
     this.#lanes.repeat.delete(key);
     this.#lanes.doubtful.delete(key);
+  }
+
+  /**
+   * Called when the kernel is asked to connect; what it gives is called when that has ended, and
+   * gives the milliseconds that the kernel spent on this one, without those before it. (Those of
+   * other processes count in: they cannot be told apart.)
+   */
+  measure(): () => number {
+    const begun = this.#clock.now();
+    return () => {
+      const now = this.#clock.now();
+      const held = now - Math.max(begun, this.#lastConnect);
+      this.#lastConnect = now;
+      return held;
+    };
   }
 
   dispose(): void {
@@ -88,6 +111,7 @@ export class ConnectQueue implements Disposable {
   async #give(turn: () => Promise<void>, doubtful: boolean): Promise<void> {
     this.#inFlight += 1;
     this.#doubtfulInFlight = doubtful;
+    const begun = this.#clock.now();
     // Never from within enqueue: the caller's state must be settled before its turn.
     await Promise.resolve();
     try {
@@ -96,7 +120,8 @@ export class ConnectQueue implements Disposable {
       this.#inFlight -= 1;
       if (doubtful) {
         this.#doubtfulInFlight = false;
-        this.#nextDoubtful = this.#clock.now() + DOUBTFUL_GAP_MS;
+        const now = this.#clock.now();
+        this.#nextDoubtful = now + DOUBTFUL_GAP_FACTOR * (now - begun);
       }
       this.#dispatch();
     }

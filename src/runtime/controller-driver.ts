@@ -262,6 +262,7 @@ export class ControllerDriver implements Disposable {
 
   async #connect(): Promise<void> {
     const { host, options } = this.#hooks.settings(this);
+    let heldMs = 0;
     try {
       const existing = await this.#findExisting(INDEX_AGE_MS);
       if (existing !== undefined) {
@@ -269,7 +270,12 @@ export class ControllerDriver implements Disposable {
         return;
       }
       const discovery = this.#model.kind === 'discovery';
-      const device = await this.#deps.fabrics.connect({ tid: this.tid, host, options, discovery });
+      const measured = this.#deps.queue.measure();
+      const device = await this.#deps.fabrics
+        .connect({ tid: this.tid, host, options, discovery })
+        .finally(() => {
+          heldMs = measured();
+        });
       const kernel = await this.#deps.index.read(device);
       // The name may have passed to somebody else's connection meanwhile, which is not ours to hold.
       if (kernel === undefined || !sameTarget(this.tid, kernel)) {
@@ -281,11 +287,11 @@ export class ControllerDriver implements Disposable {
       this.#made = kernel.instance;
       this.feed({ kind: 'connected', kernel, adopted: false });
     } catch (thrown) {
-      await this.#connectFailed(toPortError(thrown));
+      await this.#connectFailed(toPortError(thrown), heldMs);
     }
   }
 
-  async #connectFailed(error: PortError): Promise<void> {
+  async #connectFailed(error: PortError, heldMs: number): Promise<void> {
     if (error.code === 'EALREADY') {
       // Somebody else was faster.
       const existing = await this.#findExisting(0);
@@ -294,7 +300,7 @@ export class ControllerDriver implements Disposable {
         return;
       }
     }
-    this.feed({ kind: 'connect-failed', error });
+    this.feed({ kind: 'connect-failed', error, heldMs });
   }
 
   /** The kernel's own connection to this controller, whoever made it. */

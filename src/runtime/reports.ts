@@ -29,7 +29,11 @@ export function logReport(
       return;
     }
     case 'connect-failed': {
-      const text = `${prefix} - Failed to connect: ${report.error.message}. Retry in ${seconds(report.delayMs)} s`;
+      const hung =
+        report.hungMs === undefined
+          ? ''
+          : `, when nothing else waits: it held up every other connect for ${seconds(report.hungMs)} s`;
+      const text = `${prefix} - Failed to connect: ${report.error.message}. Retry in ${seconds(report.delayMs)} s${hung}`;
       if (report.first) log.error(text, fields);
       else log.debug(text, fields);
       return;

@@ -41,8 +41,27 @@ const TABLE: Readonly<Record<string, Readonly<Record<string, readonly string[]>>
       'run read-support',
     ],
     'connect failed': ['waiting-retry', 'report connect-failed'],
+    'connect hung': ['waiting-retry', 'report connect-failed'],
     remove: ['disposing awaiting-connect'],
     'remove, keeping': ['disposing awaiting-connect'],
+  },
+  'waiting, hung': {
+    kick: ['probing', 'probe'],
+    remove: ['gone', 'gone'],
+    'remove, keeping': ['gone', 'gone'],
+  },
+  'probing, hung': {
+    'probed well': ['waiting-retry', 'enqueue doubtful'],
+    'probed in vain': ['waiting-retry', 'report connect-failed'],
+    found: ['connected running read-support', 'report connected', 'run read-support'],
+    remove: ['gone', 'cancel-probe', 'gone'],
+    'remove, keeping': ['gone', 'cancel-probe', 'gone'],
+  },
+  'waiting, hung and reachable': {
+    kick: ['probing', 'probe'],
+    turn: ['connecting', 'connect'],
+    remove: ['gone', 'dequeue', 'gone'],
+    'remove, keeping': ['gone', 'dequeue', 'gone'],
   },
   'connected, io': {
     'seen alive': ['connected none'],
@@ -157,6 +176,7 @@ const TABLE: Readonly<Record<string, Readonly<Record<string, readonly string[]>>
     'connected, made': ['disposing disconnecting', 'disconnect'],
     'connected, adopted': ['gone', 'gone'],
     'connect failed': ['gone', 'gone'],
+    'connect hung': ['gone', 'gone'],
   },
   'disposing, awaits command': {
     'read-log done': ['disposing disconnecting', 'disconnect'],

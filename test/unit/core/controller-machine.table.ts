@@ -65,12 +65,33 @@ function waiting(): MachineWorld {
   return world;
 }
 
+function hung(): MachineWorld {
+  const world = connecting();
+  world.answerConnect(RETRY, 60_000);
+  return world;
+}
+
+/** Hung, tried again, and in the queue for when nothing else waits. */
+function hungAndReachable(): MachineWorld {
+  const world = hung();
+  world.advance(2_000);
+  world.answerProbe();
+  return world;
+}
+
 export const STATES: Readonly<Record<string, () => MachineWorld>> = {
   idle: () => new MachineWorld('discovery'),
   probing: started,
   'probing, doubtful': doubtful,
   queued,
   connecting,
+  'waiting, hung': hung,
+  'probing, hung': () => {
+    const world = hung();
+    world.advance(2_000);
+    return world;
+  },
+  'waiting, hung and reachable': hungAndReachable,
   'connected, io': () => new MachineWorld('io').connect(),
   'connected, read-support runs': () => new MachineWorld('discovery').connect(),
   'connected, read-log waits': waitingToRead,
@@ -128,7 +149,8 @@ export const INPUTS: Readonly<Record<string, Input>> = {
   turn: { kind: 'turn' },
   'connected, made': { kind: 'connected', kernel, adopted: false },
   'connected, adopted': { kind: 'connected', kernel, adopted: true },
-  'connect failed': { kind: 'connect-failed', error: RETRY },
+  'connect failed': { kind: 'connect-failed', error: RETRY, heldMs: 100 },
+  'connect hung': { kind: 'connect-failed', error: RETRY, heldMs: 60_000 },
   'seen alive': { kind: 'observed', kernel },
   'seen gone': { kind: 'observed', kernel: undefined },
   'log changed': { kind: 'event', event: 'log-changed' },

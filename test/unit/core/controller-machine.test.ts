@@ -105,6 +105,62 @@ describe('an address that the probe does not reach', () => {
   });
 });
 
+describe('a target that lets the kernel wait, and with it every other connect', () => {
+  function hung(): MachineWorld {
+    const world = new MachineWorld('io');
+    world.feed({ kind: 'start' });
+    world.answerProbe();
+    world.giveTurn();
+    world.answerConnect(RETRY, 60_000);
+    return world;
+  }
+
+  function probedAgain(world: MachineWorld): MachineWorld {
+    while (!world.pending.probe) world.advance(1_000);
+    world.answerProbe();
+    return world;
+  }
+
+  test('is tried again when nothing else waits, and looked at all the while', () => {
+    const world = probedAgain(hung());
+    expect(world.pending.queue).toBe('doubtful');
+    expect(probedAgain(world).pending.queue).toBe('doubtful');
+    world.giveTurn();
+    world.answerConnect('made');
+    expect(world.model.hangs).toBe(false);
+  });
+
+  test('is tried like any other if others have waited all the time for half an hour', () => {
+    const world = hung();
+    const began = world.now;
+    while (world.pending.queue !== 'repeat') {
+      if (world.pending.probe) world.answerProbe();
+      else world.advance(1_000);
+    }
+    expect(world.now - began).toBeGreaterThanOrEqual(1_800_000);
+    expect(world.now - began).toBeLessThan(1_900_000);
+  });
+
+  test('is tried as usual after a try that failed at once, or 5 s at the most', () => {
+    const world = probedAgain(hung());
+    world.giveTurn();
+    world.answerConnect(RETRY, 5_000);
+    expect(probedAgain(world).pending.queue).toBe('repeat');
+  });
+
+  test('is tried at once after a reload', () => {
+    const world = probedAgain(hung());
+    world.feed({ kind: 'kick' });
+    world.answerProbe();
+    expect(world.pending.queue).toBe('repeat');
+  });
+
+  test('is named with the time that it took', () => {
+    const reports = hung().reports.filter(({ kind }) => kind === 'connect-failed');
+    expect(reports).toMatchObject([{ hungMs: 60_000 }]);
+  });
+});
+
 describe('the commands after a connection', () => {
   test.each([
     ['none', true, ['read-support', 'read-log']],

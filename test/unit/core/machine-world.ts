@@ -147,10 +147,10 @@ export class MachineWorld {
     this.feed({ kind: 'turn' });
   }
 
-  answerConnect(outcome: 'made' | 'adopted' | Failure): void {
+  answerConnect(outcome: 'made' | 'adopted' | Failure, heldMs = 100): void {
     this.#take('connect');
     if (typeof outcome === 'object') {
-      this.feed({ kind: 'connect-failed', error: outcome });
+      this.feed({ kind: 'connect-failed', error: outcome, heldMs });
       return;
     }
     // Adopted by a machine that lives on is its own from then on.

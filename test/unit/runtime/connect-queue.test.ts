@@ -81,16 +81,36 @@ test('tries a doubtful address only when nothing else waits or is in flight, and
   expect(bench.turns).toEqual(['a', 'x', 'b']);
 });
 
-test('leaves the kernel alone for 15 s between doubtful addresses', async () => {
-  const bench = new Bench();
-  bench.enqueue('x', 'doubtful');
-  bench.enqueue('y', 'doubtful');
-  await settle();
-  await bench.end('x');
-  await bench.clock.advance(14_999);
-  expect(bench.turns).toEqual(['x']);
-  await bench.clock.advance(1);
-  expect(bench.turns).toEqual(['x', 'y']);
+test.each([0, 3_000, 60_000])(
+  'leaves the kernel alone for four times as long as a doubtful entry took: %i ms',
+  async (took) => {
+    const bench = new Bench();
+    bench.enqueue('x', 'doubtful');
+    bench.enqueue('y', 'doubtful');
+    await settle();
+    await bench.clock.advance(took);
+    await bench.end('x');
+    if (took > 0) {
+      await bench.clock.advance(4 * took - 1);
+      expect(bench.turns).toEqual(['x']);
+      await bench.clock.advance(1);
+    }
+    expect(bench.turns).toEqual(['x', 'y']);
+  },
+);
+
+test('tells how long the kernel spent on one connect, without those before it', async () => {
+  const { clock, queue } = new Bench();
+  const first = queue.measure();
+  const second = queue.measure();
+  await clock.advance(60_000);
+  expect(first()).toBe(60_000);
+  await clock.advance(300);
+  expect(second()).toBe(300);
+  await clock.advance(5_000);
+  const third = queue.measure();
+  await clock.advance(200);
+  expect(third()).toBe(200);
 });
 
 test('gives nothing and keeps no timer after it is disposed of', async () => {
@@ -98,7 +118,9 @@ test('gives nothing and keeps no timer after it is disposed of', async () => {
   bench.enqueue('x', 'doubtful');
   bench.enqueue('y', 'doubtful');
   await settle();
+  await bench.clock.advance(3_000);
   await bench.end('x');
+  expect(bench.clock.pendingTimers).toBe(1);
   bench.queue.dispose();
   bench.enqueue('z', 'first');
   await bench.clock.advance(60_000);
