@@ -219,7 +219,7 @@ test('ends gone from every state in which it is removed, and takes its connectio
     fc.property(life, fc.boolean(), (chosen, keep) => {
       const world = live(chosen);
       // A disconnect that is under way cannot be called back.
-      const existed = world.ours && world.phase.kind !== 'parting';
+      const existed = world.ours && !world.pending.disconnect;
       world.remove(keep);
       const disconnectsBefore = world.effects.filter(({ kind }) => kind === 'disconnect').length;
       expect(calmDown(world)).toBe(true);
