@@ -25,8 +25,8 @@ function ownEntry(port: number, ...eflags: readonly string[]): DcCommand {
   return { id: 'own', subtype: 'discovery', eflags, ...address };
 }
 
-function conf(interval: string): string {
-  return `[Discovery controller connection management]\npersistent-connections = auto\npoll-interval = ${interval}\n${stafdConf(dcLine(8009), dcLine(8010))}`;
+function conf(persistent: 'auto' | 'true' | 'false', interval = ''): string {
+  return `[Discovery controller connection management]\npersistent-connections = ${persistent}\n${interval}\n${stafdConf(dcLine(8009), dcLine(8010))}`;
 }
 
 // In order: the DC on 8009 says that it keeps no persistent connections, that on 8010 that it does.
@@ -48,7 +48,7 @@ describe('discovery controllers that keep no persistent connections', () => {
       listen: [{ address: '127.0.0.1', port: 8010 }],
       entries: [ownEntry(8010, 'epcsd'), ...entries(1, '127.0.0.1', 2)],
     });
-    await here.configure('stafd', conf('5s'));
+    await here.configure('stafd', conf('auto', 'poll-interval = 5s'));
     await here.systemctl('start stafd stacd');
     before = await here.kernelUntil('what both list', (all) => liveIo(all).length === 3);
     await here.listUntil('stacctl', (all) => all.every(({ connected }) => connected === 'True'));
@@ -86,14 +86,14 @@ describe('discovery controllers that keep no persistent connections', () => {
     before = after;
   });
 
-  it('are polled at once by a reload, then at the new interval, and shown as they are', async () => {
-    await here.configure('stafd', conf('2 hours'));
+  it('are polled at once by a reload, then every quarter of an hour, and shown as they are', async () => {
+    await here.configure('stafd', conf('auto'));
     await here.systemctl('reload stafd');
     const [dc] = await here.listUntil('stafctl', (all) =>
-      all.some((each) => each['poll timer']?.startsWith('7200.0s') === true),
+      all.some((each) => each['poll timer']?.startsWith('900.0s') === true),
     );
     expect(dc).toMatchObject({ trsvcid: '8009', device: 'nvme?', connected: 'False' });
-    expect(await here.machine.sh('stafctl ls')).toMatch(/next poll in 7[0-9]{3}\.[0-9]s/);
+    expect(await here.machine.sh('stafctl ls')).toMatch(/next poll in [0-9]{3}\.[0-9]s/);
     expect(dcPorts(await here.kernel())).toEqual(['8010']);
   });
 
@@ -103,6 +103,31 @@ describe('discovery controllers that keep no persistent connections', () => {
     await here.systemctl('stop stafd');
     const after = await here.kernel();
     expect(dcPorts(after)).toEqual(['8010']);
+    expect(io(after)).toEqual(io(before));
+  });
+
+  it('are held if connections are to persist or to end with stafd', async () => {
+    await here.configure('stafd', conf('true'));
+    await here.systemctl('start stafd');
+    const both = (all: readonly KernelView[]): boolean => dcPorts(all).join() === '8009,8010';
+    await here.kernelUntil('both held', both);
+    await here.listUntil('stafctl', (all) =>
+      all.every((each) => each['poll timer'] === undefined && each['connected'] === 'True'),
+    );
+    await here.configure('stafd', conf('false'));
+    await commandsOf(here, { controller: '8009' });
+    await here.systemctl('reload stafd');
+    await here.dc({
+      op: 'wait-commands',
+      controller: '8009',
+      command: 'get-log-page',
+      lid: 0x70,
+      timeoutMs: PATIENCE_MS,
+    });
+    expect(both(await here.kernel())).toBe(true);
+    await here.systemctl('stop stafd');
+    const after = await here.kernel();
+    expect(dcPorts(after)).toEqual([]);
     expect(io(after)).toEqual(io(before));
   });
 });
