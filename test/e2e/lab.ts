@@ -43,6 +43,10 @@ export interface KernelView {
   readonly queue_count: string | null;
   readonly reconnect_delay: string | null;
   readonly ctrl_loss_tmo: string | null;
+  readonly dhchap_secret: string | null;
+  readonly dhchap_ctrl_secret: string | null;
+  /** Of the first namespace: 1 if the controller has queues that are polled. */
+  readonly io_poll: string | null;
   readonly namespaces: readonly string[];
 }
 
@@ -82,10 +86,6 @@ export interface Lab {
     condition: (controllers: readonly Dict[]) => boolean,
     timeoutMs?: number,
   ): Promise<readonly Dict[]>;
-  /** Begins to note every ICReq on the loopback interface, for `icReqs`. */
-  watchIcReqs(): Promise<void>;
-  /** Those noted, each `port header|- data|-`; the probe asks for no digests, the kernel as told. */
-  icReqs(): Promise<readonly string[]>;
   /** Lines of a program's journal since the last `reset`, by its syslog identifier. */
   journal(identifier: string): Promise<string>;
 }
@@ -146,19 +146,17 @@ async function start(
 async function furnish(machine: Machine, debPath: string): Promise<Lab> {
   const guestDeb = `/root/${basename(debPath)}`;
   const dcScript = new URL('../discovery-controller/dc-control.sh', import.meta.url);
-  const icReqScript = new URL('guest/icreq-monitor.pl', import.meta.url);
   const kernelScript = new URL('guest/kernel-controllers.pl', import.meta.url);
   const files: readonly (readonly [string, string | Uint8Array, number])[] = [
     [guestDeb, await readFile(debPath), 0o644],
     [`${GUEST}/dc.mjs`, await bundle('test/discovery-controller/main.ts'), 0o644],
     [`${GUEST}/dc-control.sh`, await readFile(dcScript), 0o755],
     [`${GUEST}/kernel.pl`, await readFile(kernelScript), 0o755],
-    [`${GUEST}/icreqs.pl`, await readFile(icReqScript), 0o755],
     [`${GUEST}/dc.json`, '{"controllers":[]}\n', 0o644],
   ];
   for (const [path, data, mode] of files) await machine.writeFile(path, data, { mode });
   say('Installing the package');
-  await machine.sh(`dpkg -i ${guestDeb}`, { timeoutMs: 180_000 });
+  await machine.sh(`dpkg -i ${guestDeb}`, { timeoutMs: 600_000 });
   const lab = new RunningLab(machine, debPath, guestDeb);
   await lab.reset();
   return lab;
@@ -311,18 +309,6 @@ class RunningLab implements Lab {
       }
       await new Promise((resolve) => setTimeout(resolve, 100));
     }
-  }
-
-  async watchIcReqs(): Promise<void> {
-    await this.machine.sh(
-      `systemctl stop e2e-icreqs 2>/dev/null; rm -f /run/e2e-icreqs; systemd-run --quiet --unit=e2e-icreqs sh -c "exec ${GUEST}/icreqs.pl > /run/e2e-icreqs"`,
-    );
-    await this.machine.waitFor('grep -q ready /run/e2e-icreqs');
-  }
-
-  async icReqs(): Promise<readonly string[]> {
-    const text = await this.machine.sh('cat /run/e2e-icreqs');
-    return [...new Set(text.trim().split('\n').slice(1))];
   }
 
   async journal(identifier: string): Promise<string> {

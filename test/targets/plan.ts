@@ -87,7 +87,7 @@ export function describeState(state: ConfigfsState): unknown {
       id: Number(id),
       transport,
       ...(transport === 'loop'
-        ? {}
+        ? loopAddress(value(`${port}/addr_traddr`))
         : { address: value(`${port}/addr_traddr`), service: value(`${port}/addr_trsvcid`) }),
       referrals,
     };
@@ -109,6 +109,10 @@ export function describeState(state: ConfigfsState): unknown {
     };
   });
   return { ports, subsystems };
+}
+
+function loopAddress(address: string): { readonly address?: string } {
+  return address === '' ? {} : { address };
 }
 
 /** In the order in which they can be made and their attributes written. */
@@ -198,7 +202,9 @@ function namespaceDirectories({ nqn, namespaces }: SubsystemSpec): readonly Want
 function portDirectory(port: PortSpec): Wanted {
   return fixedDirectory(`nvmet/ports/${port.id}`, [
     ['addr_trtype', port.transport],
-    ...(port.transport === 'loop' ? [] : addressAttributes(port.address, port.service)),
+    ...(port.transport === 'loop'
+      ? [['addr_traddr', port.address ?? ''] as const]
+      : addressAttributes(port.address, port.service)),
   ]);
 }
 

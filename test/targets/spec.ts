@@ -30,6 +30,8 @@ export interface TcpPortSpec {
 export interface LoopPortSpec {
   readonly id: number;
   readonly transport: 'loop';
+  /** The word that a host that names an address has to name; default: none. */
+  readonly address?: string;
   readonly referrals: readonly ReferralSpec[];
 }
 
@@ -144,10 +146,8 @@ function portSpec(entry: unknown, index: number): PortSpec {
         referrals,
       };
     case 'loop':
-      for (const name of ['address', 'service']) {
-        if (name in port) throw new TargetSpecError(`${place}.${name}`, 'loop has none');
-      }
-      return { id, transport: 'loop', referrals };
+      if ('service' in port) throw new TargetSpecError(`${place}.service`, 'loop has none');
+      return { id, transport: 'loop', ...optionalText(port, 'address', place, 255), referrals };
     default:
       throw new TargetSpecError(`${place}.transport`, 'must be "tcp" or "loop"');
   }

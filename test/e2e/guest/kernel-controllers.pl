@@ -23,13 +23,15 @@ sub quoted {
 }
 
 my @attributes = qw(transport address subsysnqn hostnqn hostid state cntrltype dctype cntlid kato
-  sqsize queue_count reconnect_delay ctrl_loss_tmo);
+  sqsize queue_count reconnect_delay ctrl_loss_tmo dhchap_secret dhchap_ctrl_secret);
 my @controllers;
 for my $path (sort glob('/sys/class/nvme/nvme*')) {
   my ($device) = $path =~ m{([^/]+)$};
   my @members = map { "\"$_\":" . quoted(text("$path/$_")) } @attributes;
   my $inode = (stat($path))[1];
   my @children = map { m{([^/]+)$} } glob("$path/nvme*n*");
+  my $polled = @children ? text("$path/$children[0]/queue/io_poll") : undef;
+  push @members, '"io_poll":' . quoted($polled);
   push @members, "\"device\":\"$device\"", "\"inode\":" . ($inode // 0),
     '"namespaces":[' . join(',', map { quoted($_) } @children) . ']';
   push @controllers, '{' . join(',', @members) . '}';

@@ -30,6 +30,17 @@ describe('the plan for a target', () => {
     expect(describeState(modelOf(document))).toEqual(document);
   });
 
+  it('gives a loop port the word that hosts name it by, or none', () => {
+    const ports = [
+      { id: 1, transport: 'loop', address: 'inside' },
+      { id: 2, transport: 'loop' },
+    ] as const;
+    const model = modelOf({ ports });
+    expect(model.attributes.get('nvmet/ports/1/addr_traddr')).toBe('inside');
+    expect(describeState(model)).toMatchObject({ ports });
+    expect(plan(model, targetSpec({ ports }))).toEqual([]);
+  });
+
   it('is empty when everything is as asked', () => {
     const document = { ports: [port], subsystems: [{ nqn: 'nqn.a', ports: [1] }] };
     expect(plan(modelOf(document), targetSpec(document))).toEqual([]);

@@ -64,9 +64,9 @@ describe('a target document', () => {
     ['a host name for an address', { ports: [{ ...port, address: 'a.b' }] }, 'ports[0].address'],
     ['a TCP port out of range', { ports: [{ ...port, service: '65536' }] }, 'ports[0].service'],
     [
-      'a loop port with an address',
-      { ports: [{ id: 1, transport: 'loop', address: '127.0.0.1' }] },
-      'ports[0].address',
+      'a loop port with a service',
+      { ports: [{ id: 1, transport: 'loop', service: '4420' }] },
+      'ports[0].service',
     ],
     ['an NQN with a slash', { subsystems: [{ nqn: 'nqn.a/b' }] }, 'subsystems[0].nqn'],
     [
