@@ -1,9 +1,10 @@
 /**
- * Bundles the programs: one file each in dist/, which need beside them only a node_modules folder
- * with the native add-ons. Run with `npm run build`.
+ * Bundles the programs: one file each in dist/, and beside it what it loads only at need (what is
+ * imported dynamically), which need beside them only a node_modules folder with the native add-ons.
+ * Run with `npm run build`.
  */
 import { mkdir, readFile, rm, stat } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { build } from 'esbuild';
 import type { BuildOptions, Metafile } from 'esbuild';
 import { textLoaders } from './text-imports.ts';
@@ -43,7 +44,7 @@ export class BuildError extends Error {
   override readonly name = 'BuildError';
 }
 
-/** A bundle that was written. */
+/** A file that was written: a program, or a part of one. */
 export interface Bundle {
   readonly program: string;
   /** Absolute path. */
@@ -89,13 +90,14 @@ export async function buildPrograms(options: {
   const bundles: Bundle[] = [];
   const packages = new Set<string>();
   for (const program of programs) {
-    const path = join(outDir, `${program.name}.mjs`);
-    const metafile = await bundle(root, program, path, version);
+    const metafile = await bundle(root, program, outDir, version);
     refuseNative(program, metafile);
     for (const folder of packagesIn(metafile)) packages.add(folder);
-    const { size: bytes } = await stat(path);
-    bundles.push({ program: program.name, path, bytes });
-    log(`${program.name}.mjs ${(bytes / 1024).toFixed(0)} KiB`);
+    for (const [output, { bytes }] of Object.entries(metafile.outputs)) {
+      const path = join(root, output);
+      bundles.push({ program: program.name, path, bytes });
+      log(`${basename(path)} ${(bytes / 1024).toFixed(0)} KiB`);
+    }
   }
   return { version, bundles, bundledPackages: [...packages].sort() };
 }
@@ -120,15 +122,18 @@ export function bundleOptions(version: string) {
 async function bundle(
   root: string,
   program: Program,
-  outfile: string,
+  outDir: string,
   version: string,
 ): Promise<Metafile> {
   try {
     const result = await build({
       ...bundleOptions(version),
       absWorkingDir: root,
-      entryPoints: [program.entry],
-      outfile,
+      entryPoints: [{ in: program.entry, out: program.name }],
+      outdir: outDir,
+      outExtension: { '.js': '.mjs' },
+      chunkNames: `${program.name}-[hash]`,
+      splitting: true,
       metafile: true,
     });
     return result.metafile;

@@ -1,5 +1,6 @@
 /** Options of one connection, as [Global] and the fields of `controller=` write them. */
 import type { ConnectOptions } from '../nvme/connect-options.ts';
+import type { Secret } from '../nvme/secret.ts';
 import { GLOBAL, OPTIONS } from './option-table.ts';
 import { readBoolean, readInteger, type ReadValue } from './option-value.ts';
 
@@ -66,4 +67,54 @@ export function optionsToDict(options: ConnectOptions): Record<string, string> {
     if (value !== undefined) dict[key] = String(value);
   }
   return dict;
+}
+
+/** An option that has another value; null where it has none, and another decides. */
+export interface OptionChange {
+  /** As the files name it. */
+  readonly option: string;
+  readonly from: string | null;
+  readonly to: string | null;
+}
+
+/** What differs in effect, in the words of the files. Of a secret, that it does. */
+export function changedOptions(from: ConnectOptions, to: ConnectOptions): readonly OptionChange[] {
+  const changes: (OptionChange | undefined)[] = [];
+  for (const [option, member] of BOOLEANS) {
+    // Each of them is a flag: what is not set is false.
+    const [before, after] = [from[member] ?? false, to[member] ?? false];
+    changes.push(changed(option, String(before), String(after)));
+  }
+  for (const [option, member] of NUMBERS) {
+    changes.push(changed(option, words(from[member]), words(to[member])));
+  }
+  changes.push(
+    changedSecret('dhchap-secret', from.dhchapSecret, to.dhchapSecret),
+    changedSecret('dhchap-ctrl-secret', from.dhchapCtrlSecret, to.dhchapCtrlSecret),
+  );
+  return changes.filter((change) => change !== undefined);
+}
+
+function words(value: number | undefined): string | null {
+  return value === undefined ? null : String(value);
+}
+
+function changed(option: string, from: string | null, to: string | null): OptionChange | undefined {
+  return from === to ? undefined : { option, from, to };
+}
+
+/** That there is another secret, and not a word about which. */
+export function changedSecret(
+  option: string,
+  from: Secret | undefined,
+  to: Secret | undefined,
+): OptionChange | undefined {
+  const same = from === undefined || to === undefined ? from === to : from.equals(to);
+  if (same) return undefined;
+  const other = from === undefined ? 'a secret' : 'another secret';
+  return {
+    option,
+    from: from === undefined ? null : 'a secret',
+    to: to === undefined ? null : other,
+  };
 }

@@ -112,6 +112,13 @@ export class Daemon {
     });
   }
 
+  /** What its interface documents; `removedDcs` is for stacd only. */
+  async previewReload(removedDcs: readonly Dictionary[]): Promise<unknown> {
+    const { daemon, v1Interface } = this.#tool;
+    const [signature, args] = daemon === 'stafd' ? ['', []] : ['aa{ss}', [removedDcs]];
+    return parseJson(await this.#call(v1Interface, 'preview_reload', signature, args));
+  }
+
   /** Resolves with what the daemon says after the change. */
   async setTracing(on: boolean): Promise<boolean> {
     const { debugInterface } = this.#tool;

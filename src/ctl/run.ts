@@ -1,13 +1,12 @@
 /** Runs a command: from its arguments to its output and exit status, with everything passed in. */
 import { sameIpAddress } from '../nvme/ip-address.ts';
 import { WELL_KNOWN_DISCOVERY_NQN } from '../nvme/transport-id.ts';
-import { errorNames } from '../platform/dbus/names.ts';
-import { BusError } from '../ports/bus.ts';
 import type { Bus } from '../ports/bus.ts';
 import { parseCommandLine } from './command-line.ts';
 import type { ControllerFilter, Request } from './command-line.ts';
-import { Daemon, UnexpectedAnswer } from './daemon.ts';
+import { Daemon } from './daemon.ts';
 import type { Dictionary } from './daemon.ts';
+import { explainFailure } from './explain.ts';
 import { renderJson, renderText } from './render.ts';
 import type { Answer, ControllerStatus } from './render.ts';
 import { shown } from './text.ts';
@@ -117,33 +116,8 @@ async function ask(tool: Tool, daemon: Daemon, request: Request): Promise<Answer
   }
 }
 
-/** What went wrong and what to do about it, in one line. */
 function explain(tool: Tool, thrown: unknown): string {
-  const { daemon } = tool;
-  if (thrown instanceof NotFound) return thrown.message;
-  if (thrown instanceof UnexpectedAnswer) {
-    return `${daemon} gave an answer that cannot be understood (${thrown.message})`;
-  }
-  if (!(thrown instanceof BusError)) {
-    return thrown instanceof Error ? shown(thrown.message) : shown(String(thrown));
-  }
-  const text = shown(thrown.message);
-  switch (thrown.errorName) {
-    case errorNames.serviceUnknown:
-    case errorNames.nameHasNoOwner:
-      return `${daemon} is not running; start it with: systemctl start ${daemon}`;
-    case errorNames.noServer:
-    case errorNames.badAddress:
-    case errorNames.authFailed:
-      return `cannot reach ${daemon}: ${text}; start it with: systemctl start dbus ${daemon}`;
-    case errorNames.noReply:
-    case errorNames.disconnected:
-      return `${daemon} does not answer (${text}); see: systemctl status ${daemon}`;
-    case errorNames.accessDenied:
-      return `access to ${daemon} is denied; try it as root`;
-    default:
-      return `${daemon} refused: ${text} (${shown(thrown.errorName)})`;
-  }
+  return thrown instanceof NotFound ? thrown.message : explainFailure(tool.daemon, thrown);
 }
 
 /**

@@ -8,6 +8,8 @@ export interface Tool {
   readonly path: string;
   readonly interfaceName: string;
   readonly debugInterface: string;
+  /** What nvme-stas 2.4.1 has not. */
+  readonly v1Interface: string;
   /** What its controllers are, in the plural. */
   readonly controllers: string;
   /** Whether it has discovery log pages. */
@@ -22,6 +24,7 @@ export const stafctl: Tool = {
   path: '/org/nvmexpress/staf',
   interfaceName: 'org.nvmexpress.staf',
   debugInterface: 'org.nvmexpress.staf.debug',
+  v1Interface: 'org.nvmexpress.staf.v1',
   controllers: 'discovery controllers',
   hasLogPages: true,
 };
@@ -34,6 +37,7 @@ export const stacctl: Tool = {
   path: '/org/nvmexpress/stac',
   interfaceName: 'org.nvmexpress.stac',
   debugInterface: 'org.nvmexpress.stac.debug',
+  v1Interface: 'org.nvmexpress.stac.v1',
   controllers: 'I/O controllers',
   hasLogPages: false,
 };

@@ -28,6 +28,7 @@ import type { Fabrics } from '../ports/fabrics.ts';
 import type { Clock, Interfaces, Prober, Resolver, StateFile } from '../ports/host.ts';
 import type { TraceableLog } from '../ports/log.ts';
 import type { ProcessFacts } from '../runtime/process-info.ts';
+import type { PresentFiles } from '../runtime/reload-preview.ts';
 import { daemonCommand, type CommandLine, type DaemonName } from './command-line.ts';
 import { Lifecycle } from './lifecycle.ts';
 import { SettingsReader, type Settings } from './settings.ts';
@@ -50,6 +51,8 @@ export interface DaemonParts {
   readonly interfaces: Interfaces;
   readonly lkcFile: StateFile;
   readonly log: TraceableLog;
+  /** The files as they are now. Throws where a reload would be refused. */
+  readonly present: () => PresentFiles;
   readonly prober: Prober;
   readonly random: () => number;
   readonly resolver: Resolver;
@@ -180,6 +183,10 @@ async function run(definition: DaemonDefinition, options: CommandLine): Promise<
     interfaces: new SystemInterfaces(),
     lkcFile: new DiskStateFile(lkcPath),
     log,
+    present: () => {
+      const found = reader.peek();
+      return { ...found, tracing: options.tron || found.settings.config.tron };
+    },
     prober: new TcpProber({ log }),
     random: Math.random,
     resolver: new SystemResolver(),

@@ -94,10 +94,16 @@ export class BootTables {
       controllers.map((controller) => {
         const { source, tid } = controller;
         const answer = bootAnswer(controller, interfaces, rules);
-        if (answer.kind === 'unknown') this.#say(`${printTid(tid)} - Waits: ${answer.why}`);
-        return { source, options: {}, hostId: this.hostId(tid.hostNqn) ?? '', answer };
+        return { source, tid, options: {}, hostId: this.hostId(tid.hostNqn) ?? '', answer };
       }),
     );
+  }
+
+  /** Says which of them wait for their interface. */
+  sayWaiting(rules: ConfiguredRules): void {
+    for (const { answer, tid } of this.list(rules)) {
+      if (answer.kind === 'unknown') this.#say(`${printTid(tid)} - Waits: ${answer.why}`);
+    }
   }
 
   /** Why there may be discovery controllers that `list` does not give; undefined if not. */

@@ -25,6 +25,8 @@ const REFRESH_MS = 300_000;
 
 export interface ConfiguredAnswer {
   readonly source: SourceId;
+  /** As it is written: its traddr may be a host name. */
+  readonly tid: TransportId;
   readonly options: ConnectOptions;
   /** As in {@link ConfiguredController}. */
   readonly hostId: string;
@@ -38,11 +40,7 @@ export interface ConfiguredRules {
   readonly ipFamilies: ReadonlySet<IpFamily>;
 }
 
-interface Entry {
-  readonly source: SourceId;
-  readonly tid: TransportId;
-  readonly options: ConnectOptions;
-  readonly hostId: string;
+interface Entry extends ConfiguredAnswer {
   answer: Answer<TransportId>;
   failures: number;
   timer: Disposable | undefined;
@@ -72,27 +70,35 @@ export class ConfiguredControllers implements Disposable {
 
   /** Takes over a configuration; names are asked for again, known addresses stay meanwhile. */
   set(controllers: readonly ConfiguredController[], rules: ConfiguredRules): void {
-    const before = this.#entries;
-    for (const entry of before.values()) entry.timer?.dispose();
+    const next = this.preview(controllers, rules);
+    for (const entry of this.#entries.values()) entry.timer?.dispose();
     this.#entries = new Map();
     this.#rules = rules;
+    for (const configured of next) {
+      const entry: Entry = { ...configured, failures: 0, timer: undefined };
+      this.#entries.set(entry.source, entry);
+      if (needsResolving(entry.tid)) void this.#resolve(entry);
+    }
+  }
+
+  /** What `list` would be right after `set` with the same, which is not done. */
+  preview(
+    controllers: readonly ConfiguredController[],
+    rules: ConfiguredRules,
+  ): readonly ConfiguredAnswer[] {
+    const answers = new Map<SourceId, ConfiguredAnswer>();
     for (const { hostId, options, tid: written } of controllers) {
       const tid = normalizeConfiguredTid(written, rules);
       const source = configuredSource(tid);
-      const named = needsResolving(tid);
-      const old = before.get(source)?.answer;
-      const entry: Entry = {
-        source,
-        tid,
-        options,
-        hostId,
-        answer: named ? (old ?? unknown(`${tid.traddr} is being looked up`)) : known(tid),
-        failures: 0,
-        timer: undefined,
-      };
-      this.#entries.set(source, entry);
-      if (named) void this.#resolve(entry);
+      // Different lines may be one controller by the rules: the first one counts.
+      if (answers.has(source)) continue;
+      const old = this.#entries.get(source)?.answer;
+      const answer = needsResolving(tid)
+        ? (old ?? unknown(`${tid.traddr} is being looked up`))
+        : known(tid);
+      answers.set(source, { source, tid, options, hostId, answer });
     }
+    return [...answers.values()];
   }
 
   list(): readonly ConfiguredAnswer[] {

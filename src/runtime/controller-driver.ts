@@ -107,10 +107,13 @@ export class ControllerDriver implements Disposable {
   get kernel(): KernelController | undefined {
     const { phase } = this.#model;
     if (phase.kind === 'connected' || phase.kind === 'parting') return phase.kernel;
-    if (phase.kind === 'disposing' && phase.step.kind !== 'awaiting-connect') {
-      return phase.step.kernel;
-    }
-    return undefined;
+    if (phase.kind !== 'disposing' || phase.step.kind === 'awaiting-connect') return undefined;
+    return phase.step.kernel;
+  }
+
+  /** Why the connection that it holds must never be dropped; undefined if it may, or has none. */
+  get untouchable(): string | undefined {
+    return this.kernel && this.#untouchable(this.kernel);
   }
 
   get disposing(): boolean {

@@ -138,24 +138,31 @@ export class ControllerSet<Extra> implements Disposable {
   }
 
   /**
-   * Whether a connection is one that another controller is looking for, that is not `leaving`: the
-   * same connection under another TID, as when its interface is named or no longer named.
+   * Who is looking for the connection of a controller that is `leaving`: the same connection under
+   * another TID, as when its interface is named or no longer named. `coming` would look, too, if
+   * they were there.
    */
-  heirs(leaving: ReadonlySet<TidKey>): (record: ControllerRecord<Extra>) => boolean {
+  heirs(
+    leaving: ReadonlySet<TidKey>,
+    coming: readonly TransportId[] = [],
+  ): (record: ControllerRecord<Extra>) => readonly TransportId[] {
     const interfaces = this.#deps.interfaces.list();
+    const looking = this.live().filter(
+      ({ driver }) => !leaving.has(driver.key) && LOOKING.has(driver.model.phase.kind),
+    );
     const byAddress = new Map<string, TransportId[]>();
-    for (const { driver } of this.live()) {
-      if (leaving.has(driver.key) || !LOOKING.has(driver.model.phase.kind)) continue;
-      const key = addressKey(driver.tid.transport, driver.tid.traddr);
+    for (const tid of [...coming, ...looking.map(({ driver }) => driver.tid)]) {
+      const key = addressKey(tid.transport, tid.traddr);
       const there = byAddress.get(key);
-      if (there === undefined) byAddress.set(key, [driver.tid]);
-      else there.push(driver.tid);
+      if (there === undefined) byAddress.set(key, [tid]);
+      else there.push(tid);
     }
     return ({ driver: { kernel } }) =>
-      kernel !== undefined &&
-      (byAddress.get(addressKey(kernel.transport, kernel.traddr)) ?? []).some((tid) =>
-        matchesConnection(tid, this.#kind, kernel, interfaces),
-      );
+      kernel === undefined
+        ? []
+        : (byAddress.get(addressKey(kernel.transport, kernel.traddr)) ?? []).filter((tid) =>
+            matchesConnection(tid, this.#kind, kernel, interfaces),
+          );
   }
 
   observe(snapshot: KernelSnapshot): void {

@@ -10,6 +10,7 @@ import { mergeOptions } from '../config/connect-option.ts';
 import type { ServiceConfig } from '../config/service-config.ts';
 import type { Policy } from '../core/controller-model.ts';
 import type { ControllerAction, WantedController } from '../core/plan-controllers.ts';
+import type { PreviewedActions } from '../core/reload-preview.ts';
 import type { ConnectOptions } from '../nvme/connect-options.ts';
 import { identityFor } from '../nvme/host-id.ts';
 import { printTid } from '../nvme/transport-id.ts';
@@ -19,12 +20,17 @@ import type { Clock, Interfaces, Prober, Resolver, StateFile } from '../ports/ho
 import type { Log } from '../ports/log.ts';
 import type { BootFirmware } from '../ports/boot-firmware.ts';
 import { BootTables } from './boot-tables.ts';
-import { ConfiguredControllers, type ConfiguredRules } from './configured-controllers.ts';
+import {
+  ConfiguredControllers,
+  type ConfiguredAnswer,
+  type ConfiguredRules,
+} from './configured-controllers.ts';
 import { ConnectQueue } from './connect-queue.ts';
 import type { DriverSettings, LogVerdict } from './controller-driver.ts';
 import { ControllerSet, type ControllerRecord } from './controller-set.ts';
 import type { KernelSnapshot } from './kernel-index.ts';
 import { LastKnownConfig } from './last-known-config.ts';
+import { previewActions, type PlannedReload } from './reload-preview.ts';
 import { controllerFields, logReport } from './reports.ts';
 import { ServiceLoop } from './service-loop.ts';
 
@@ -183,6 +189,34 @@ export class ServiceCore<Extra extends ServiceExtra, Saved> {
     this.loop.markNow();
   }
 
+  /** The configured controllers, as the first pass after `reload` would find them. */
+  previewConfigured(next: ServiceSettings): readonly ConfiguredAnswer[] {
+    return this.configured.preview(next.config.controllers, configuredRules(next));
+  }
+
+  /** The same of the boot firmware's. */
+  previewBoot(next: ServiceSettings): readonly ConfiguredAnswer[] {
+    return this.boot.list(configuredRules(next));
+  }
+
+  /** What `reload` and the pass after it would do; changes nothing. */
+  preview<Planned extends ServiceExtra>(
+    next: ServiceSettings,
+    plan: Pick<
+      PlannedReload<Extra, Planned>,
+      'actions' | 'configured' | 'follows' | 'keepsConnection'
+    >,
+  ): PreviewedActions {
+    return previewActions({
+      ...plan,
+      now: this.#settings,
+      next,
+      records: this.controllers.all(),
+      heirs: (leaving, coming) => this.controllers.heirs(leaving, coming),
+      hostId: ({ host }, hostNqn, hostId) => this.#identity(host, hostNqn, hostId).hostid,
+    });
+  }
+
   /** Carries out a plan; how many controllers it removed. */
   apply<Planned>(
     actions: readonly ControllerAction<Planned>[],
@@ -213,11 +247,10 @@ export class ServiceCore<Extra extends ServiceExtra, Saved> {
       return action.kind === 'remove' && record !== undefined ? [{ record, why: action.why }] : [];
     });
     if (removed.length > 0) {
-      const inherited = this.controllers.heirs(
-        new Set(removed.map(({ record }) => record.driver.key)),
-      );
+      const heirs = this.controllers.heirs(new Set(removed.map(({ record }) => record.driver.key)));
       for (const { record, why } of removed) {
-        this.#remove(record, why, rules.keepsConnection(record) || inherited(record));
+        const inherited = heirs(record).length > 0;
+        this.#remove(record, why, rules.keepsConnection(record) || inherited);
       }
     }
     if (this.#kickDue) this.controllers.kick();
@@ -263,9 +296,7 @@ export class ServiceCore<Extra extends ServiceExtra, Saved> {
 
   /** How the TIDs of configured controllers are completed. */
   get rules(): ConfiguredRules {
-    const { config, host } = this.#settings;
-    const { ignoreIface, ipFamilies } = config;
-    return { ignoreIface, hostNqn: host.hostnqn, ipFamilies };
+    return configuredRules(this.#settings);
   }
 
   #configure(): void {
@@ -274,15 +305,23 @@ export class ServiceCore<Extra extends ServiceExtra, Saved> {
     this.configured.set(config.controllers, this.rules);
   }
 
+  /** Of a table's host NQN there are connections already, with the ID of the table. */
+  #identity(host: HostIdentity, hostNqn: string, hostId: string): HostIdentity {
+    return identityFor(host, hostNqn, this.boot.hostId(hostNqn) ?? hostId);
+  }
+
   #driverSettings(record: ControllerRecord<Extra>): DriverSettings {
     const { config, host } = this.#settings;
-    const { hostNqn } = record.driver.tid;
     return {
-      // Of a table's host NQN there are connections already, with the ID of the table.
-      host: identityFor(host, hostNqn, this.boot.hostId(hostNqn) ?? record.extra.hostId),
+      host: this.#identity(host, record.driver.tid.hostNqn, record.extra.hostId),
       options: mergeOptions(config.options, record.extra.options),
       policy: this.#definition.policy(config, record.extra),
       probeMode: config.reachabilityCheck,
     };
   }
+}
+
+function configuredRules({ config, host }: ServiceSettings): ConfiguredRules {
+  const { ignoreIface, ipFamilies } = config;
+  return { ignoreIface, hostNqn: host.hostnqn, ipFamilies };
 }

@@ -1,11 +1,12 @@
 /** stacd's object on the bus: dbus/org.nvmexpress.stac.xml is the contract. */
 import xml from '../../dbus/org.nvmexpress.stac.xml';
 import { entryToDict } from '../nvme/discovery-log.ts';
-import { tidKey } from '../nvme/transport-id.ts';
+import { tidKey, type TidKey } from '../nvme/transport-id.ts';
 import type { ExportedObject } from '../ports/bus.ts';
 import type { Clock } from '../ports/host.ts';
 import type { TraceableLog } from '../ports/log.ts';
 import { controllerDetails, controllerId, controllerInfo, word } from '../runtime/describe.ts';
+import { tidFromDict } from '../runtime/json-checks.ts';
 import {
   debugProperties,
   processInfo,
@@ -13,11 +14,13 @@ import {
   type ProcessFacts,
   type TidStrings,
 } from '../runtime/process-info.ts';
+import { previewReload, type PresentFiles } from '../runtime/reload-preview.ts';
 import type { IocRecord, StacdService } from './service.ts';
 
 export const STACD_BUS_NAME = 'org.nvmexpress.stac';
 const PATH = '/org/nvmexpress/stac';
 const MAIN = 'org.nvmexpress.stac';
+const V1 = 'org.nvmexpress.stac.v1';
 const DEBUG = 'org.nvmexpress.stac.debug';
 
 export interface StacdObjectDeps {
@@ -25,6 +28,7 @@ export interface StacdObjectDeps {
   readonly clock: Clock;
   readonly log: TraceableLog;
   readonly facts: () => ProcessFacts;
+  readonly present: () => PresentFiles;
 }
 
 export function stacdObject(deps: StacdObjectDeps): ExportedObject {
@@ -43,6 +47,11 @@ export function stacdObject(deps: StacdObjectDeps): ExportedObject {
             : controllerId(record.driver, record.extra.options),
         ),
       ],
+      [`${V1}.preview_reload`]: async (removedDcs: readonly unknown[]) => {
+        const removed = tidKeys(removedDcs);
+        const preview = await previewReload(deps, (next) => service.preview(next, removed));
+        return [JSON.stringify(preview)];
+      },
       [`${DEBUG}.process_info`]: () => [
         JSON.stringify({
           ...processInfo(deps.facts(), log, service.settings.host, service.disposing()),
@@ -59,6 +68,16 @@ export function stacdObject(deps: StacdObjectDeps): ExportedObject {
     },
     properties: debugProperties(DEBUG, log),
   };
+}
+
+/** Those of dictionaries that name a controller; nothing follows from others. */
+function tidKeys(dicts: readonly unknown[]): ReadonlySet<TidKey> {
+  return new Set(
+    dicts.flatMap((dict) => {
+      const tid = tidFromDict(dict);
+      return tid === undefined ? [] : [tidKey(tid)];
+    }),
+  );
 }
 
 function own(record: IocRecord): Record<string, string> {

@@ -4,10 +4,8 @@
  * Wanted = configured ∪ the NVM subsystems in the logs that stafd reports. What stafd cannot say
  * (it is away, a log was not read yet) is unknown, and drops nothing.
  */
-import { matchesExclude } from '../config/exclude.ts';
-import { placeText } from '../config/problem.ts';
 import type { ServiceConfig } from '../config/service-config.ts';
-import { addressKey, addressRefusal } from '../core/address-rules.ts';
+import { addressKey } from '../core/address-rules.ts';
 import type { Answer } from '../core/answer.ts';
 import {
   planControllers,
@@ -17,6 +15,7 @@ import {
   type SourceId,
   type WantedController,
 } from '../core/plan-controllers.ts';
+import { refusal } from '../core/refusal.ts';
 import { isIoController, matchesConnection } from '../nvme/connection-match.ts';
 import type { InterfaceAddressLike } from '../nvme/connection-match.ts';
 import type { ConnectOptions } from '../nvme/connect-options.ts';
@@ -113,13 +112,6 @@ export function planIoControllers(snapshot: StacdSnapshot): readonly IocAction[]
         : { kind: 'unknown', why: 'its name has another address now, which is not connected yet' };
     },
   });
-}
-
-/** An explicit setting that forbids the controller, in words. */
-function refusal(config: ServiceConfig, tid: TransportId): string | undefined {
-  const exclude = matchesExclude(tid, config.excludes);
-  if (exclude !== undefined) return `excluded by ${placeText(exclude)}`;
-  return addressRefusal(tid, config.ipFamilies);
 }
 
 function logEvidence(

@@ -8,23 +8,25 @@
  * - of what was remembered, only what the kernel still has is taken up again.
  */
 import type { Answer } from '../core/answer.ts';
+import type { PreviewedActions } from '../core/reload-preview.ts';
 import type { KernelController } from '../nvme/kernel-controller.ts';
-import { tidKey } from '../nvme/transport-id.ts';
+import { tidKey, type TidKey } from '../nvme/transport-id.ts';
 import type { DeviceEvent } from '../ports/devices.ts';
 import type { Disposable } from '../ports/disposable.ts';
 import { toPortError } from '../ports/errors.ts';
 import type { ControllerRecord } from '../runtime/controller-set.ts';
 import type { KernelSnapshot } from '../runtime/kernel-index.ts';
 import { ServiceCore, type ServiceDeps, type ServiceSettings } from '../runtime/service-core.ts';
+import { auditConnections, auditsOthers, UNWANTED, type AuditInput } from './audit.ts';
 import { STACD_LKC_VERSION, dumpLkc, parseLkc, type SavedIoc } from './last-known-config.ts';
 import {
   keepsConnection,
   planIoControllers,
-  unwantedConnections,
   type DiscoveryState,
   type IocExtra,
   type StacdSnapshot,
 } from './plan.ts';
+import { withAudit, withoutDcs } from './preview.ts';
 
 /** After `add`, the kernel needs a moment before sysfs says everything about a controller. */
 const AUDIT_AFTER_ADD_MS = 1_000;
@@ -69,6 +71,10 @@ export class StacdService {
     return this.#core.settings;
   }
 
+  get stopping(): boolean {
+    return this.#core.stopping;
+  }
+
   /** Controllers that are not on their way out. */
   controllers(): readonly IocRecord[] {
     return this.#core.controllers.live();
@@ -98,6 +104,35 @@ export class StacdService {
   reload(settings: ServiceSettings): void {
     this.#auditDue = true;
     this.#core.reload(settings);
+  }
+
+  /**
+   * What `reload` would do, and the reload of stafd that removes these DCs; what logs will say after
+   * it cannot be known. Changes nothing. Rejects if the kernel's connections cannot be read.
+   */
+  async preview(next: ServiceSettings, removedDcs: ReadonlySet<TidKey>): Promise<PreviewedActions> {
+    const audits = auditsOthers(next);
+    const kernel: KernelSnapshot = audits ? await this.#core.loop.index.get(0) : new Map();
+    // In one go from here on: nothing changes meanwhile.
+    const configured = this.#core.previewConfigured(next);
+    const present = {
+      ...this.#picture(),
+      config: next.config,
+      hostNqn: next.host.hostnqn,
+      configured,
+    };
+    const picture = withoutDcs(present, removedDcs);
+    const anyway = planIoControllers(present);
+    const actions = planIoControllers(picture);
+    const removed = new Set(anyway.flatMap((it) => (it.kind === 'remove' ? [it.key] : [])));
+    const preview = this.#core.preview(next, {
+      actions,
+      configured,
+      keepsConnection: (tid) => keepsConnection(next.config, tid),
+      follows: (key) => !removed.has(key),
+    });
+    const audit = auditConnections(this.#auditInput(picture, kernel));
+    return withAudit(preview, picture, audit);
   }
 
   /** stafd said something new. */
@@ -163,36 +198,27 @@ export class StacdService {
 
   /** Drops what nobody wants, if the scope says so and everything is known; else when it is. */
   #audit(picture: StacdSnapshot, kernel: KernelSnapshot): void {
-    const { config } = picture;
-    if (config.disconnectScope !== 'all-connections-matching-disconnect-trtypes') {
-      this.#auditDue = false;
-      return;
-    }
-    const held = new Set(
-      this.#core.controllers.all().flatMap(({ driver }) => driver.kernel?.instance ?? []),
-    );
-    // One that is just being connected belongs to no driver yet.
-    if (
-      this.#core.controllers.all().some(({ driver }) => CONNECTING.has(driver.model.phase.kind))
-    ) {
-      return;
-    }
-    const interfaces = this.#deps.interfaces.list();
-    const droppable = [...kernel.values()].filter(
-      (controller) => this.#core.boot.claim(controller, false) === undefined,
-    );
-    const unwanted = unwantedConnections(picture, droppable, held, interfaces);
-    // Not everything is known: it stays due.
-    if (unwanted === undefined) return;
-    this.#auditDue = false;
-    for (const controller of unwanted) void this.#disconnectUnwanted(controller);
+    const audit = auditConnections(this.#auditInput(picture, kernel));
+    this.#auditDue = audit.kind === 'later';
+    if (audit.kind === 'later') return;
+    for (const controller of audit.unwanted) void this.#disconnectUnwanted(controller);
+  }
+
+  #auditInput(picture: StacdSnapshot, kernel: KernelSnapshot): AuditInput {
+    return {
+      picture,
+      kernel: [...kernel.values()],
+      drivers: this.#core.controllers.all().map(({ driver }) => driver),
+      interfaces: this.#deps.interfaces.list(),
+      untouchable: (controller) => this.#core.boot.claim(controller, false) !== undefined,
+    };
   }
 
   async #disconnectUnwanted(controller: KernelController): Promise<void> {
     const { fabrics, log } = this.#deps;
     const { device, subsysnqn, traddr, trsvcid, transport } = controller;
     log.notice(
-      `(${transport}, ${traddr}, ${trsvcid}, ${subsysnqn}) | ${device} - Nothing asks for this connection (disconnect-scope): disconnecting`,
+      `(${transport}, ${traddr}, ${trsvcid}, ${subsysnqn}) | ${device} - ${UNWANTED}: disconnecting`,
       { NVME_DEVICE: device, NVME_SUBSYSNQN: subsysnqn, NVME_TRADDR: traddr },
     );
     try {
@@ -223,5 +249,3 @@ export class StacdService {
 
 /** What a configuration or a log says of it is filled in by the first plan. */
 const RESTORED = { options: {}, entry: undefined, ncc: false };
-
-const CONNECTING: ReadonlySet<string> = new Set(['connecting', 'disposing']);

@@ -14,6 +14,7 @@ import {
   type ProcessFacts,
   type TidStrings,
 } from '../runtime/process-info.ts';
+import { previewReload, type PresentFiles } from '../runtime/reload-preview.ts';
 import { expiry } from './plan.ts';
 import type { DcRecord, StafdListener } from './service-types.ts';
 import type { StafdService } from './service.ts';
@@ -29,6 +30,7 @@ export interface StafdObjectDeps {
   readonly clock: Clock;
   readonly log: TraceableLog;
   readonly facts: () => ProcessFacts;
+  readonly present: () => PresentFiles;
 }
 
 /** Tells the bus what changed; the state can be read before the signal is sent. */
@@ -124,6 +126,9 @@ export function stafdObject(deps: StafdObjectDeps): ExportedObject {
             };
           }),
         }),
+      ],
+      [`${V1}.preview_reload`]: async () => [
+        JSON.stringify(await previewReload(deps, (next) => service.preview(next))),
       ],
       [`${DEBUG}.process_info`]: () => [
         JSON.stringify({

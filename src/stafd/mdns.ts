@@ -10,6 +10,8 @@
  *   answers is the business of its connection;
  * - what is announced counts as announced whether it answers or not.
  */
+import type { ServiceConfig } from '../config/service-config.ts';
+import { refusal } from '../core/refusal.ts';
 import { escapeText } from '../nvme/escape.ts';
 import {
   addressesOnManyInterfaces,
@@ -30,7 +32,7 @@ import type { AnnouncedService, ServiceBrowser } from '../ports/service-browser.
 import { timerText, word } from '../runtime/describe.ts';
 import { LogThrottle } from '../runtime/log-throttle.ts';
 import type { ServiceSettings } from '../runtime/service-core.ts';
-import { refusal, type MdnsReport } from './plan.ts';
+import type { MdnsReport } from './plan.ts';
 import type { DcBrowser } from './service-types.ts';
 
 const RETRY_SECONDS: readonly number[] = [2, 5, 10, 30, 60, 300, 600];
@@ -112,6 +114,35 @@ export class MdnsDiscovery implements DcBrowser {
     return this.#report;
   }
 
+  preview(next: ServiceSettings): MdnsReport {
+    const { config } = next;
+    if (!config.zeroconf) return NOTHING;
+    if (!sameQuery(this.#settings?.config, config)) {
+      return { ...NOTHING, incomplete: 'services are looked for anew from the reload on' };
+    }
+    const seen = this.#deps.browser.seen();
+    const announced = new Map<TidKey, TransportId>();
+    for (const { interfaceName, record } of seen.services) {
+      const rules = this.#rules(next);
+      if (record === undefined || rules === undefined) continue;
+      const { tid } = serviceToTid(record, interfaceName, rules);
+      if (tid !== undefined) announced.set(tidKey(tid), tid);
+    }
+    const wanted = [...announced].filter(([, tid]) => refusal(config, tid) === undefined);
+    const isOffered = ([key]: (typeof wanted)[number]): boolean =>
+      this.#checks.get(key)?.state === 'reachable';
+    return {
+      offered: wanted.filter(isOffered).map(([, tid]) => tid),
+      announced: new Set(announced.keys()),
+      incomplete: this.#incomplete(
+        seen.incomplete,
+        config,
+        wanted.map(([key]) => this.#checks.get(key)),
+      ),
+      missing: seen.missing,
+    };
+  }
+
   info(): Record<string, unknown> {
     const { browser } = this.#deps;
     const services = browser.seen().services.map((service) => {
@@ -150,20 +181,37 @@ export class MdnsDiscovery implements DcBrowser {
 
   /** Undefined: it cannot be said yet. */
   #understand({ interfaceName, record }: AnnouncedService): ServiceTid | undefined {
-    if (record === undefined || this.#settings === undefined || this.#uniqueNqn === undefined) {
-      return undefined;
-    }
+    if (record === undefined || this.#settings === undefined) return undefined;
     const before = this.#understood.get(record);
     if (before !== undefined) return before;
-    const { config, host } = this.#settings;
-    const rules: ServiceRules = {
-      uniqueNqn: this.#uniqueNqn,
-      ignoreIface: config.ignoreIface,
-      hostNqn: host.hostnqn,
-    };
+    const rules = this.#rules(this.#settings);
+    if (rules === undefined) return undefined;
     const result = serviceToTid(record, interfaceName, rules);
     this.#understood.set(record, result);
     return result;
+  }
+
+  /** Undefined while it is not known what the kernel can do. */
+  #rules({ config, host }: ServiceSettings): ServiceRules | undefined {
+    if (this.#uniqueNqn === undefined) return undefined;
+    const { ignoreIface } = config;
+    return { uniqueNqn: this.#uniqueNqn, ignoreIface, hostNqn: host.hostnqn };
+  }
+
+  /** `checks`: of all that is announced and not refused; undefined is one that is not begun yet. */
+  #incomplete(
+    unseen: string | undefined,
+    config: ServiceConfig | undefined,
+    checks: readonly (Check | undefined)[],
+  ): string | undefined {
+    if (unseen !== undefined) return unseen;
+    if (this.#uniqueNqn === undefined && config?.zeroconf === true) {
+      return 'the kernel has not told its options yet';
+    }
+    const untried = checks.some(
+      (check) => check === undefined || (check.failures === 0 && check.state === 'trying'),
+    );
+    return untried ? 'services are still being tried' : undefined;
   }
 
   #look(): MdnsReport {
@@ -206,17 +254,10 @@ export class MdnsDiscovery implements DcBrowser {
       void this.#try(check);
     }
     const checks = [...this.#checks.values()];
-    const untried = checks.some(({ failures, state }) => failures === 0 && state === 'trying');
     return {
       offered: checks.filter(({ state }) => state === 'reachable').map(({ tid }) => tid),
       announced: new Set(announced.keys()),
-      incomplete:
-        seen.incomplete ??
-        (this.#uniqueNqn === undefined && config?.zeroconf === true
-          ? 'the kernel has not told its options yet'
-          : untried
-            ? 'services are still being tried'
-            : undefined),
+      incomplete: this.#incomplete(seen.incomplete, config, checks),
       missing: seen.missing,
     };
   }
@@ -255,6 +296,15 @@ export class MdnsDiscovery implements DcBrowser {
     check.timer = clock.setTimer(seconds * 1000, () => void this.#try(check));
     this.#changed();
   }
+}
+
+/** Whether the browser goes on with what it has found. */
+function sameQuery(now: ServiceConfig | undefined, next: ServiceConfig): boolean {
+  return (
+    now?.zeroconf === next.zeroconf &&
+    now.ipFamilies.size === next.ipFamilies.size &&
+    [...next.ipFamilies].every((family) => now.ipFamilies.has(family))
+  );
 }
 
 function namedFields(tid: TransportId): Record<string, string> {

@@ -4,10 +4,7 @@
  * Wanted = configured ∪ boot firmware ∪ mDNS ∪ referrals of wanted DCs. Referrals are followed from
  * the other three, so that two DCs that refer to each other do not keep each other alive.
  */
-import { matchesExclude } from '../config/exclude.ts';
-import { placeText } from '../config/problem.ts';
 import type { ServiceConfig } from '../config/service-config.ts';
-import { addressRefusal } from '../core/address-rules.ts';
 import { isBootSource } from '../core/boot-controllers.ts';
 import type { Answer } from '../core/answer.ts';
 import {
@@ -18,6 +15,7 @@ import {
   type SourceId,
   type WantedController,
 } from '../core/plan-controllers.ts';
+import { refusal } from '../core/refusal.ts';
 import type { ConnectOptions } from '../nvme/connect-options.ts';
 import { entryToTid, type DiscoveryEntry } from '../nvme/discovery-log.ts';
 import { tidKey, type TidKey, type TransportId } from '../nvme/transport-id.ts';
@@ -140,13 +138,6 @@ function configuredEvidence(
   return snapshot.bootDoubt === undefined
     ? { kind: 'absent', why: 'the boot firmware does not list it' }
     : { kind: 'unknown', why: snapshot.bootDoubt };
-}
-
-/** An explicit setting that forbids the controller, in words. */
-export function refusal(config: ServiceConfig, tid: TransportId): string | undefined {
-  const exclude = matchesExclude(tid, config.excludes);
-  if (exclude !== undefined) return `excluded by ${placeText(exclude)}`;
-  return addressRefusal(tid, config.ipFamilies);
 }
 
 interface Wanted {

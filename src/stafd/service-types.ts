@@ -3,7 +3,13 @@ import type { RefusedEntry } from '../nvme/discovery-log.ts';
 import type { TransportId } from '../nvme/transport-id.ts';
 import type { ControllerRecord } from '../runtime/controller-set.ts';
 import type { ServiceDeps, ServiceSettings } from '../runtime/service-core.ts';
-import type { DcExtra, DcSnapshot, LogAnswer, MdnsReport } from './plan.ts';
+import {
+  MDNS_SOURCE,
+  type DcExtra,
+  type DcSnapshot,
+  type LogAnswer,
+  type MdnsReport,
+} from './plan.ts';
 
 /** A discovery controller with what stafd knows of it. */
 export interface DcData extends DcExtra {
@@ -25,6 +31,17 @@ export function describeRefused(refused: readonly RefusedEntry[]): string | unde
 }
 
 export type DcRecord = ControllerRecord<DcData>;
+
+/** {@link DcData.silentSince} after mDNS has said this. */
+export function silentSince(
+  { driver, extra, sources }: DcRecord,
+  { announced, incomplete }: MdnsReport,
+  now: number,
+): number | undefined {
+  if (announced.has(driver.key)) return undefined;
+  const silent = sources.has(MDNS_SOURCE) && incomplete === undefined;
+  return extra.silentSince ?? (silent ? now : undefined);
+}
 
 /** A DC as the plan looks at it. */
 export function dcSnapshot({ driver, extra, sources }: DcRecord): DcSnapshot {
@@ -51,6 +68,8 @@ export interface DcBrowser {
   configure(settings: ServiceSettings): void;
   /** What is known now; begins what this asks for. */
   look(): MdnsReport;
+  /** What `look` would say right after `configure` with these; begins and changes nothing. */
+  preview(settings: ServiceSettings): MdnsReport;
   /** For people: timer, service types, services. */
   info(): Record<string, unknown>;
   dispose(): void;

@@ -8,6 +8,7 @@
  * - what a signal announces can be read before the signal is sent.
  */
 import { known, unknown } from '../core/answer.ts';
+import type { PreviewedActions } from '../core/reload-preview.ts';
 import { isDiscoveryLogChange } from '../nvme/aen.ts';
 import { decodeEntries, keepsPersistentConnections } from '../nvme/discovery-log.ts';
 import {
@@ -31,16 +32,17 @@ import {
   type SavedState,
 } from './last-known-config.ts';
 import {
-  MDNS_SOURCE,
   nextExpiry,
   planDiscoveryControllers,
   type MdnsReport,
   type StafdSnapshot,
 } from './plan.ts';
 import { isPolled, keepsConnection, pollMs } from './polling.ts';
+import { previewNotes } from './preview.ts';
 import {
   dcSnapshot,
   describeRefused,
+  silentSince,
   type DcData,
   type DcRecord,
   type StafdDeps,
@@ -88,6 +90,10 @@ export class StafdService {
 
   get settings(): ServiceSettings {
     return this.#core.settings;
+  }
+
+  get stopping(): boolean {
+    return this.#core.stopping;
   }
 
   /**
@@ -162,6 +168,26 @@ export class StafdService {
     for (const { driver } of this.#core.controllers.live()) driver.feed({ kind: 'refresh' });
   }
 
+  /**
+   * What `reload` would do, as far as it can be known: what mDNS and logs will say after it cannot.
+   * Changes nothing.
+   */
+  preview(next: ServiceSettings): PreviewedActions {
+    const { config } = next;
+    const mdns = this.#deps.browser.preview(next);
+    const configured = [...this.#core.previewConfigured(next), ...this.#core.previewBoot(next)];
+    const picture = { ...this.#picture(mdns), config, configured };
+    const actions = planDiscoveryControllers(picture);
+    const preview = this.#core.preview(next, {
+      actions,
+      configured,
+      keepsConnection: () => false,
+      follows: () => false,
+    });
+    const notes = previewNotes(this.settings.config, picture, actions, this.controllers());
+    return { ...preview, notes: [...preview.notes, ...notes] };
+  }
+
   /** A source other than the configuration changed (mDNS). */
   sourceChanged(): void {
     this.#core.loop.mark();
@@ -183,7 +209,12 @@ export class StafdService {
   #pass(): void {
     const { browser, clock, listener, log } = this.#deps;
     const mdns = browser.look();
-    this.#noteSilence(mdns);
+    this.#core.boot.sayWaiting(this.#core.rules);
+    for (const record of this.#core.controllers.live()) {
+      const since = silentSince(record, mdns, clock.now());
+      if (since === record.extra.silentSince) continue;
+      record.extra = { ...record.extra, silentSince: since };
+    }
     const removed = this.#core.apply(planDiscoveryControllers(this.#picture(mdns)), {
       created: ({ extra }) => ({
         ...extra,
@@ -207,13 +238,17 @@ export class StafdService {
   }
 
   #picture(mdns: MdnsReport): StafdSnapshot {
+    const now = this.#deps.clock.now();
     return {
-      now: this.#deps.clock.now(),
+      now,
       config: this.settings.config,
       configured: this.#configured(),
       bootDoubt: this.#core.boot.doubt,
       mdns,
-      controllers: this.#core.controllers.live().map(dcSnapshot),
+      controllers: this.#core.controllers.live().map((record) => ({
+        ...dcSnapshot(record),
+        silentSince: silentSince(record, mdns, now),
+      })),
     };
   }
 
@@ -221,17 +256,6 @@ export class StafdService {
   #configured(): readonly ConfiguredAnswer[] {
     const { boot, configured, rules } = this.#core;
     return [...configured.list(), ...boot.list(rules)];
-  }
-
-  #noteSilence({ announced, incomplete }: MdnsReport): void {
-    for (const record of this.#core.controllers.live()) {
-      if (announced.has(record.driver.key)) {
-        record.extra = { ...record.extra, silentSince: undefined };
-      } else if (record.sources.has(MDNS_SOURCE) && incomplete === undefined) {
-        const silentSince = record.extra.silentSince ?? this.#deps.clock.now();
-        record.extra = { ...record.extra, silentSince };
-      }
-    }
   }
 
   #settle(mdns: MdnsReport): void {

@@ -15,6 +15,7 @@ import {
   type CheckRequest,
   type Findings,
 } from './check-config.ts';
+import { addDiff, type DiffRequest } from './diff/command.ts';
 import { systemUuid } from './host-uuid.ts';
 import {
   readIdentitySource,
@@ -36,6 +37,8 @@ export interface StasadmEnvironment {
   readonly root: string;
   readonly isRoot: boolean;
   readonly randomUuid: () => string;
+  /** Resolves with the exit status. */
+  readonly diff: (request: DiffRequest) => Promise<number>;
   readonly stdout: (text: string) => void;
   readonly stderr: (text: string) => void;
 }
@@ -105,7 +108,9 @@ export function stasadmCommand(
   end: (status: number) => void = () => undefined,
 ): Command {
   const program = new Command('stasadm')
-    .description('Give this host its NVMe identity, and check the configuration.')
+    .description(
+      'Give this host its NVMe identity, check the configuration, and show what changes in it would do.',
+    )
     .version(`nvme-stas ${version}`, '-v, --version', 'print the version')
     .helpOption('-h, --help', 'print this help')
     .helpCommand(false)
@@ -188,6 +193,10 @@ export function stasadmCommand(
       env.stdout(output === 'json' ? findingsJson(findings) : findingsText(findings));
       if (findings.problems.length > 0) end(EXIT_FAILED);
     });
+
+  addDiff(program, async (request) => {
+    end(await env.diff(request));
+  });
 
   return program;
 }

@@ -51,6 +51,7 @@ export function programCommands(): ReadonlyMap<string, Command> {
     root: '/nonexistent',
     isRoot: false,
     randomUuid: () => '',
+    diff: () => Promise.resolve(0),
     stdout: nothing,
     stderr: nothing,
   };

@@ -19,6 +19,9 @@ export interface StandInController {
 export interface StandInState {
   readonly controllers: readonly StandInController[];
   readonly processInfo: Readonly<Record<string, unknown>>;
+  /** What preview_reload answers, and what it was last asked with. */
+  readonly preview?: string;
+  previewedWith?: readonly unknown[];
   tron: boolean;
 }
 
@@ -55,6 +58,10 @@ export async function standIn(bus: Bus, tool: Tool, state: StandInState): Promis
       [`${main}.list_controllers`]: (detailed: boolean) => [
         state.controllers.map((controller) => described(controller, detailed)),
       ],
+      [`${main}.v1.preview_reload`]: (...args: unknown[]) => {
+        state.previewedWith = args;
+        return [state.preview ?? '{}'];
+      },
       [`${debug}.process_info`]: () => [JSON.stringify(state.processInfo)],
       [`${debug}.controller_info`]: (...wanted: string[]) => [
         JSON.stringify(find(wanted)?.info ?? {}),

@@ -1,8 +1,10 @@
 /** stacd's service among fakes, with what stafd says set by the test. */
 import { parseServiceConfig, type ServiceConfig } from '../../../src/config/service-config.ts';
 import { unknown, type Answer } from '../../../src/core/answer.ts';
+import type { PreviewedActions } from '../../../src/core/reload-preview.ts';
 import { StacdService, type IocRecord } from '../../../src/stacd/service.ts';
 import type { DiscoveryState } from '../../../src/stacd/plan.ts';
+import { tidKey, type TransportId } from '../../../src/nvme/transport-id.ts';
 import { Secret } from '../../../src/nvme/secret.ts';
 import { FakeClock } from '../../fakes/clock.ts';
 import { FakeDevices } from '../../fakes/devices.ts';
@@ -50,7 +52,7 @@ export class StacdBench {
     this.lkcFile = new MemoryStateFile(before?.lkcFile.text);
     const { bootFirmware, clock, devices, fabrics, interfaces, lkcFile, log, prober, resolver } =
       this;
-    this.service = new StacdService(this.#settings(text), {
+    this.service = new StacdService(this.settings(text), {
       ...{ bootFirmware, clock, devices, fabrics, interfaces, lkcFile, log, prober, resolver },
       random: () => 0.5,
       discovery: { current: () => this.#discovery },
@@ -63,8 +65,22 @@ export class StacdBench {
     return this;
   }
 
-  reload(text: string): void {
-    this.service.reload(this.#settings(text));
+  reload(text: string, hostnqn = HOST): void {
+    this.service.reload(this.settings(text, hostnqn));
+  }
+
+  preview(
+    text: string,
+    removedDcs: readonly TransportId[] = [],
+    hostnqn = HOST,
+  ): Promise<PreviewedActions> {
+    const removed = new Set(removedDcs.map(tidKey));
+    return this.service.preview(this.settings(text, hostnqn), removed);
+  }
+
+  /** What stafd says, before the service has heard that there is something new. */
+  set discovery(answer: Answer<DiscoveryState>) {
+    this.#discovery = answer;
   }
 
   async says(answer: Answer<DiscoveryState>): Promise<void> {
@@ -87,10 +103,11 @@ export class StacdBench {
     return this.service.controllers().find(({ driver }) => driver.tid.traddr === traddr);
   }
 
-  #settings(text: string) {
+  /** As the daemon reads them from its files. */
+  settings(text: string, hostnqn = HOST) {
     return {
       config: stacdConfig(text),
-      host: { hostnqn: HOST, hostid: 'id', key: new Secret(HOST_KEY) },
+      host: { hostnqn, hostid: 'id', key: new Secret(HOST_KEY) },
     };
   }
 }

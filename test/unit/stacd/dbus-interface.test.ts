@@ -1,6 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
+import { known } from '../../../src/core/answer.ts';
+import type { ReloadPreview } from '../../../src/core/reload-preview.ts';
 import { stacdObject } from '../../../src/stacd/dbus-interface.ts';
+import { parseDiscoveryState } from '../../../src/stacd/discovery-source.ts';
 import type { ExportedObject } from '../../../src/ports/bus.ts';
 import type { ProcessFacts } from '../../../src/runtime/process-info.ts';
 import { FakeBusDaemon } from '../../fakes/fake-bus.ts';
@@ -8,6 +11,7 @@ import { settle } from '../../fakes/clock.ts';
 import { HOST, StacdBench } from './bench.ts';
 
 const MAIN = 'org.nvmexpress.stac';
+const V1 = 'org.nvmexpress.stac.v1';
 const DEBUG = 'org.nvmexpress.stac.debug';
 const SECRET = 'DHHC-1:00:ia6zGodOr4SEG0Zzaw398rpY0wqipUWj4jWjUh4HWUz6aQ2n:';
 const A = '10.1.0.1';
@@ -27,7 +31,11 @@ async function published() {
   bench.target(A);
   await bench.start();
   const { clock, log, service } = bench;
-  const object: ExportedObject = stacdObject({ service, clock, log, facts: () => FACTS });
+  const object: ExportedObject = stacdObject({
+    ...{ service, clock, log },
+    facts: () => FACTS,
+    present: () => ({ settings: bench.settings(''), problems: [], tracing: false }),
+  });
   const daemon = new FakeBusDaemon();
   const bus = daemon.connect();
   bus.export(object);
@@ -95,11 +103,41 @@ describe('its answers', () => {
     expect(keys).toEqual([`terminator.controller.(tcp, ${A}, 4420, nqn.sub)`]);
   });
 
+  test('tell what a reload of the files would do, and one of stafd that removes a DC', async () => {
+    const { bench, call } = await published();
+    const dc = { transport: 'tcp', traddr: '10.0.0.1', trsvcid: '8009', subsysnqn: 'nqn.dc' };
+    const entry = { subnqn: 'nqn.sub', traddr: '10.1.0.2', trsvcid: '4420', trtype: 'tcp' };
+    const page = { ...entry, adrfam: 'ipv4', subtype: 'nvme', treq: '0', portid: '1' };
+    const said = JSON.stringify({
+      ...{ version: 1, settled: true },
+      controllers: [
+        {
+          'discovery-controller': { ...dc, 'host-nqn': HOST, device: 'nvme9' },
+          log: { state: 'known', generation: '1', fresh: true },
+          'log-pages': [{ ...page, cntlid: '65535', asqsz: '32', eflags: '0' }],
+        },
+      ],
+    });
+    await bench.says(known(parseDiscoveryState(said, bench.log)));
+    const preview = async (removed: readonly unknown[]): Promise<ReloadPreview> =>
+      JSON.parse(String(await call(V1, 'preview_reload', 'aa{ss}', removed))) as ReloadPreview;
+    const alone = await preview([]);
+    expect(alone).toMatchObject({ version: 1, refused: null, problems: [] });
+    expect(alone.remove).toMatchObject([{ controller: { traddr: A } }]);
+    const both = await preview([{ ...dc, 'host-nqn': HOST }, { transport: 'none of ours' }]);
+    expect(both.remove).toMatchObject([
+      { controller: { traddr: A }, follows: false },
+      { controller: { traddr: '10.1.0.2' }, follows: true },
+    ]);
+    expect(bench.service.controllers()).toHaveLength(2);
+  });
+
   test('never hold a secret, nor does the memory or the log', async () => {
     const { bench, call } = await published();
     const texts = [
       await call(MAIN, 'list_controllers', 'b', true),
       await call(DEBUG, 'process_info'),
+      await call(V1, 'preview_reload', 'aa{ss}', []),
       await call(DEBUG, 'controller_info', 'sssssss', ...TID),
       bench.lkcFile.text,
       bench.log.lines,

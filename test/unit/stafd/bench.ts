@@ -1,6 +1,7 @@
 /** stafd's service among fakes, with what mDNS reports set by the test. */
 import { withHostIds } from '../../../src/config/host-identities.ts';
 import { parseServiceConfig } from '../../../src/config/service-config.ts';
+import type { PreviewedActions } from '../../../src/core/reload-preview.ts';
 import type { TransportId } from '../../../src/nvme/transport-id.ts';
 import type { MdnsReport } from '../../../src/stafd/plan.ts';
 import { StafdService } from '../../../src/stafd/service.ts';
@@ -19,7 +20,7 @@ import {
   MemoryStateFile,
 } from '../../fakes/host.ts';
 import { MemoryLog } from '../../fakes/log.ts';
-import { found, HOST } from './plan-samples.ts';
+import { found, foundSoFar, HOST } from './plan-samples.ts';
 
 /** The host's DH-HMAC-CHAP secret: nobody is to see it. */
 export const HOST_KEY = 'DHHC-1:00:ia6zGodOr4SEG0Zzaw398rpY0wqipUWj4jWjUh4HWUz6aQ2n:';
@@ -42,6 +43,7 @@ export class StafdBench {
   mdns: MdnsReport = found();
   /** Configurations that the browser was given. */
   browsed = 0;
+  #zeroconf = false;
   browserDisposed = false;
 
   /**
@@ -56,12 +58,19 @@ export class StafdBench {
     this.lkcFile = new MemoryStateFile(before?.lkcFile.text);
     const { bootFirmware, clock, devices, fabrics, interfaces, lkcFile, log, prober, resolver } =
       this;
-    this.service = new StafdService(this.#settings(text), {
+    this.service = new StafdService(this.settings(text), {
       ...{ bootFirmware, clock, devices, fabrics, interfaces, lkcFile, log, prober, resolver },
       random: () => 0.5,
       browser: {
-        configure: () => void (this.browsed += 1),
-        look: () => this.mdns,
+        configure: ({ config }) => {
+          this.browsed += 1;
+          this.#zeroconf = config.zeroconf;
+        },
+        look: () => (this.#zeroconf ? this.mdns : found()),
+        preview: ({ config }) => {
+          if (!config.zeroconf || this.#zeroconf) return config.zeroconf ? this.mdns : found();
+          return foundSoFar('services are looked for anew');
+        },
         info: () => ({ 'service types': [] }),
         dispose: () => void (this.browserDisposed = true),
       },
@@ -86,9 +95,14 @@ export class StafdBench {
     return this;
   }
 
-  async reload(text: string): Promise<void> {
-    this.service.reload(this.#settings(text));
-    await this.clock.advance(2_000);
+  /** `ms`: how long to wait then; 0 lets one pass run. */
+  async reload(text: string, ms = 2_000, hostnqn = HOST): Promise<void> {
+    this.service.reload(this.settings(text, hostnqn));
+    await this.clock.advance(ms);
+  }
+
+  preview(text: string, hostnqn = HOST): PreviewedActions {
+    return this.service.preview(this.settings(text, hostnqn));
   }
 
   async reports(...tids: readonly TransportId[]): Promise<void> {
@@ -120,8 +134,9 @@ export class StafdBench {
     return this.service.controllers().find(({ driver }) => driver.tid.traddr === traddr);
   }
 
-  #settings(text: string): ServiceSettings {
-    const host = { hostnqn: HOST, hostid: 'id', key: new Secret(HOST_KEY) };
+  /** As the daemon reads them from its files. */
+  settings(text: string, hostnqn = HOST): ServiceSettings {
+    const host = { hostnqn, hostid: 'id', key: new Secret(HOST_KEY) };
     const { config } = parseServiceConfig('stafd', [{ file: 'stafd.conf', text }]);
     return { config: withHostIds(config, host).config, host };
   }

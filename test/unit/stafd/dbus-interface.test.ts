@@ -18,6 +18,7 @@ const A = '10.0.0.1';
 const CONFIG = `[Controllers]
 controller=transport=tcp;traddr=${A};nqn=nqn.dc;kato=9;dhchap-secret=${SECRET};dhchap-ctrl-secret=${SECRET}
 `;
+const PRESENT = CONFIG.replace('kato=9', 'kato=5').replace(':00:ia6z', ':00:ib6z');
 const FACTS: ProcessFacts = {
   lkcPath: '/run/stafd/last-known-config.json',
   fabricsOptions: new Set(['discovery', 'host_iface']),
@@ -30,7 +31,11 @@ async function published() {
   bench.target(A, { entries: [{ traddr: '10.1.0.1', subnqn: 'nqn.sub' }] });
   await bench.start();
   const { clock, log, service } = bench;
-  const object: ExportedObject = stafdObject({ service, clock, log, facts: () => FACTS });
+  const object: ExportedObject = stafdObject({
+    ...{ service, clock, log },
+    facts: () => FACTS,
+    present: () => ({ settings: bench.settings(PRESENT), problems: [], tracing: false }),
+  });
   const daemon = new FakeBusDaemon();
   const bus = daemon.connect();
   bus.export(object);
@@ -123,6 +128,7 @@ describe('its answers', () => {
       await call(MAIN, 'list_controllers', 'b', true),
       await call(MAIN, 'get_all_log_pages', 'b', true),
       await call(V1, 'get_discovery_state'),
+      await call(V1, 'preview_reload'),
       await call(DEBUG, 'process_info'),
       await call(DEBUG, 'controller_info', 'sssssss', ...TID),
       bench.lkcFile.text,
@@ -131,6 +137,27 @@ describe('its answers', () => {
     // The connect itself had it.
     expect(bench.fabrics.connects.requests[0]?.options.dhchapSecret?.reveal()).toBe(SECRET);
     for (const text of texts) expect(text).not.toContain('ia6zGodOr4SEG0Zzaw398rpY0wq');
+  });
+
+  test('tell what a reload of the files would do', async () => {
+    const { bench, call } = await published();
+    const preview: unknown = JSON.parse(String(await call(V1, 'preview_reload')));
+    expect(preview).toMatchObject({
+      version: 1,
+      refused: null,
+      // The bench traces.
+      settings: [{ section: 'Global', key: 'tron', from: 'true', to: 'false' }],
+      change: [
+        {
+          controller: { traddr: A, device: 'nvme0' },
+          changes: [
+            { option: 'kato', from: '9', to: '5' },
+            { option: 'dhchap-secret', from: 'a secret', to: 'another secret' },
+          ],
+        },
+      ],
+    });
+    expect(bench.record(A)?.extra.options.kato).toBe(9);
   });
 
   test("have every key of the original's process_info", async () => {

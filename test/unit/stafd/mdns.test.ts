@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { parseServiceConfig } from '../../../src/config/service-config.ts';
 import type { ServiceRecord } from '../../../src/nvme/mdns-service.ts';
 import { makeTid, tidKey, WELL_KNOWN_DISCOVERY_NQN } from '../../../src/nvme/transport-id.ts';
+import type { ServiceSettings } from '../../../src/runtime/service-core.ts';
 import { MdnsDiscovery } from '../../../src/stafd/mdns.ts';
 import { FakeClock, settle } from '../../fakes/clock.ts';
 import { FakeDevices } from '../../fakes/devices.ts';
@@ -25,6 +26,11 @@ function service(address: string, fields: Partial<Announcement> = {}): Announcem
   };
 }
 
+function settingsOf(text: string, hostnqn = 'nqn.host'): ServiceSettings {
+  const { config } = parseServiceConfig('stafd', [{ file: 'stafd.conf', text }]);
+  return { config, host: { hostnqn, hostid: 'id' } };
+}
+
 class Bench {
   readonly clock = new FakeClock();
   readonly browser = new FakeServiceBrowser();
@@ -38,9 +44,8 @@ class Bench {
     changed: () => (this.changes += 1),
   });
 
-  configure(text = ''): void {
-    const { config } = parseServiceConfig('stafd', [{ file: 'stafd.conf', text }]);
-    this.mdns.configure({ config, host: { hostnqn: 'nqn.host', hostid: 'id' } });
+  configure(text = '', hostnqn = 'nqn.host'): void {
+    this.mdns.configure(settingsOf(text, hostnqn));
   }
 
   async start(text = ''): Promise<this> {
@@ -332,4 +337,43 @@ test('nothing is left after the end', async () => {
   it.mdns.dispose();
   expect(it.browser.disposed).toBe(true);
   expect(it.clock.pendingTimers).toBe(0);
+});
+
+describe('the preview of a configuration', () => {
+  async function seen(): Promise<Bench> {
+    const it = await new Bench().start();
+    it.prober.setUnreachable(B, '8009');
+    it.browser.announce(service(A));
+    it.browser.announce(service(B));
+    await it.looks();
+    return it;
+  }
+
+  test.each([
+    ['the same', '', 'nqn.host'],
+    ['one that refuses a controller', `[Controllers]\nexclude=traddr=${A}`, 'nqn.host'],
+    ['one without interfaces', '[Global]\nignore-iface=true', 'nqn.host'],
+    ['one of another host', '', 'nqn.other'],
+    ['one without mDNS', '[Service Discovery]\nzeroconf=disabled', 'nqn.host'],
+  ])('says what is said right after %s was taken over, and tries nothing', async (_, text, nqn) => {
+    const it = await seen();
+    const [before, probes] = [it.mdns.look(), it.probed.length];
+    const preview = it.mdns.preview(settingsOf(text, nqn));
+    await settle();
+    expect([it.mdns.look(), it.probed.length]).toEqual([before, probes]);
+    it.configure(text, nqn);
+    expect(preview).toEqual(it.mdns.look());
+  });
+
+  test('knows nothing of what has to be looked for first', async () => {
+    const off = await new Bench().start('[Service Discovery]\nzeroconf=disabled');
+    off.browser.announce(service(A));
+    const nothing = { offered: [], announced: new Set() };
+    expect(off.mdns.preview(settingsOf(''))).toMatchObject(nothing);
+    expect(off.mdns.preview(settingsOf('')).incomplete).toMatch(/anew/);
+    const on = await seen();
+    const families = on.mdns.preview(settingsOf('[Global]\nip-family=ipv4'));
+    expect(families).toMatchObject(nothing);
+    expect(families.incomplete).toMatch(/anew/);
+  });
 });

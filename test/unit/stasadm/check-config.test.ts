@@ -42,6 +42,7 @@ async function check(...args: readonly string[]): Promise<Outcome> {
     root,
     isRoot: false,
     randomUuid: () => ID,
+    diff: () => Promise.resolve(0),
     stdout: (text: string) => {
       out += text;
     },

@@ -14,6 +14,7 @@ import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { parseSysConfig } from '../../../src/config/sys-config.ts';
 import { runStasadm } from '../../../src/stasadm/cli.ts';
+import type { DiffRequest } from '../../../src/stasadm/diff/command.ts';
 
 const SYS_CONF = '/etc/stas/sys.conf';
 const MACHINE_ID = '0123456789abcdef0123456789abcdef\n';
@@ -56,6 +57,10 @@ async function runAs(isRoot: boolean, ...args: readonly string[]): Promise<Outco
     root,
     isRoot,
     randomUuid: () => RANDOM,
+    diff: (request: DiffRequest) => {
+      out += JSON.stringify(request);
+      return Promise.resolve(request.exitCode ? 3 : 0);
+    },
     stdout: (text: string) => {
       out += text;
     },
@@ -304,5 +309,20 @@ describe('the command line', () => {
     put('/file', '');
     expect((await run('hostid', '-f', '/file/hostid')).status).toBe(1);
     expect(existsSync(join(root, SYS_CONF))).toBe(false);
+  });
+});
+
+describe('diff', () => {
+  it('is carried out as the command line says, and ends with its status', async () => {
+    expect(await run('diff')).toMatchObject({
+      status: 0,
+      out: JSON.stringify({ output: 'text', exitCode: false }),
+    });
+    expect(await run('diff', '-o', 'json', '--exit-code')).toMatchObject({
+      status: 3,
+      out: JSON.stringify({ output: 'json', exitCode: true }),
+    });
+    expect(await run('diff', '-o', 'xml')).toMatchObject({ status: 2, out: '' });
+    expect(await run('diff', 'stafd')).toMatchObject({ status: 2, out: '' });
   });
 });

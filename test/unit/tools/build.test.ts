@@ -1,6 +1,7 @@
+import { spawnSync } from 'node:child_process';
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { BuildError, buildPrograms, programs } from '../../../tools/build.ts';
 
@@ -31,6 +32,20 @@ describe('buildPrograms', () => {
     expect(version).toBe('1.2.3');
     expect(bundles.map(({ program }) => program)).toEqual(programs.map(({ name }) => name));
     expect(await readFile(join(root, 'dist/stacctl.mjs'), 'utf8')).toContain('1.2.3');
+  });
+
+  it('keeps what is loaded only at need out of the program, in a file beside it', async () => {
+    await put('src/stasadm/part.ts', "export const part = 'seldom needed';");
+    await put('src/stasadm/main.ts', "console.log((await import('./part.ts')).part);");
+    const { bundles } = await build();
+    const paths = bundles.filter(({ program }) => program === 'stasadm').map(({ path }) => path);
+    expect(paths.map((path) => basename(path).replace(/-[A-Z0-9]+\./, '-HASH.')).sort()).toEqual([
+      'stasadm-HASH.mjs',
+      'stasadm.mjs',
+    ]);
+    expect(await readFile(join(root, 'dist/stasadm.mjs'), 'utf8')).not.toContain('seldom');
+    const { stdout } = spawnSync(process.execPath, [join(root, 'dist/stasadm.mjs')]);
+    expect(String(stdout)).toBe('seldom needed\n');
   });
 
   it('puts text files into the bundle as their text', async () => {

@@ -31,12 +31,13 @@ describe.each([
   ['org.nvmexpress.staf', stafPolicy, stafInterfaces],
   ['org.nvmexpress.stac', stacPolicy, stacInterfaces],
 ])('the bus policy of %s', (busName, policy, interfaces) => {
-  it('lets everyone call every method of the contract', () => {
+  it("lets everyone call the methods of the contract, except for one that is root's", () => {
     const allowed = rules(policy, 'context="default"').map(
       (rule) => `${rule['send_interface'] ?? ''}.${rule['send_member'] ?? ''}`,
     );
-    expect(methods(interfaces).length).toBeGreaterThan(0);
-    expect(methods(interfaces).filter((method) => !allowed.includes(method))).toEqual([]);
+    const refused = methods(interfaces).filter((method) => !allowed.includes(method));
+    expect(methods(interfaces).length).toBeGreaterThan(refused.length);
+    expect(refused).toEqual([`${busName}.v1.preview_reload`]);
   });
 
   it('lets everyone read properties, and root alone set them', () => {

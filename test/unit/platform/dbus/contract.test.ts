@@ -29,6 +29,7 @@ describe('the published interfaces', () => {
       'org.nvmexpress.staf.dc_removed': '',
       'org.nvmexpress.staf.v1.get_discovery_state': ' -> s',
       'org.nvmexpress.staf.v1.discovery_state_changed': '',
+      'org.nvmexpress.staf.v1.preview_reload': ' -> s',
       'org.nvmexpress.staf.debug.tron': 'b readwrite',
       'org.nvmexpress.staf.debug.log_level': 's read',
       'org.nvmexpress.staf.debug.process_info': ' -> s',
@@ -36,6 +37,7 @@ describe('the published interfaces', () => {
     });
     expect(membersOf(parseContract(stacXml))).toEqual({
       'org.nvmexpress.stac.list_controllers': 'b -> aa{ss}',
+      'org.nvmexpress.stac.v1.preview_reload': 'aa{ss} -> s',
       'org.nvmexpress.stac.debug.tron': 'b readwrite',
       'org.nvmexpress.stac.debug.log_level': 's read',
       'org.nvmexpress.stac.debug.process_info': ' -> s',

@@ -1,0 +1,29 @@
+/** The process that a command runs in: its terminal, its output, the bus. */
+import type { SystemBus } from '../platform/dbus/system-bus.ts';
+import type { Screen } from './text.ts';
+
+/** How to print to a stream of this process. */
+export function screenOf(stream: NodeJS.WriteStream): Screen {
+  if (!stream.isTTY) return { colour: false, width: undefined };
+  const { NO_COLOR, TERM } = process.env;
+  const colour = (NO_COLOR === undefined || NO_COLOR === '') && TERM !== 'dumb';
+  return { colour, width: stream.columns > 0 ? stream.columns : 80 };
+}
+
+/** The system bus. Rejects with BusError. */
+export async function openBus(): Promise<SystemBus> {
+  // Loaded only when needed: `--help` and mistakes must not wait for the D-Bus library.
+  const { createSystemBus } = await import('../platform/dbus/system-bus.ts');
+  return createSystemBus();
+}
+
+/** Output that cannot be written makes the command fail, unless whoever reads it had enough. */
+export function reportBrokenOutput(command: string): void {
+  const { stderr, stdout } = process;
+  stdout.on('error', (error: NodeJS.ErrnoException) => {
+    // `stafctl ls | head` closes the pipe early: that is no failure of the command.
+    if (error.code === 'EPIPE') return;
+    process.exitCode = 1;
+    stderr.write(`${command}: cannot write the output: ${error.message}\n`);
+  });
+}

@@ -1,0 +1,150 @@
+import { expect, it } from 'vitest';
+import {
+  entries,
+  identity,
+  liveDc,
+  liveIo,
+  LOCAL_PORT,
+  stafdConf,
+  subsystemNqn,
+  subsystems,
+  type KernelView,
+} from './lab.ts';
+import { lab } from './vitest-lab.ts';
+
+/** A namespace that keeps what is written, unlike those of the laboratory. */
+const KEPT = `
+mkdir /sys/kernel/config/nullb/kept
+cd /sys/kernel/config/nullb/kept
+echo 32 > size; echo 1 > memory_backed; echo 1 > power
+mkdir /sys/kernel/config/nvmet/subsystems/${subsystemNqn(0)}/namespaces/2
+cd /sys/kernel/config/nvmet/subsystems/${subsystemNqn(0)}/namespaces/2
+echo -n /dev/kept > device_path; echo 1 > enable
+`;
+
+function ioc(index: number, fields = ''): string {
+  const nqn = subsystemNqn(index);
+  return `controller = transport=tcp;traddr=127.0.0.1;trsvcid=4420;nqn=${nqn}${fields}\n`;
+}
+
+function of(kernel: readonly KernelView[], index: number): KernelView | undefined {
+  return liveIo(kernel).find(({ subsysnqn }) => subsysnqn === subsystemNqn(index));
+}
+
+interface Previewed {
+  readonly controller: Readonly<Record<string, string>>;
+}
+
+interface Diff {
+  readonly changes: boolean;
+  readonly stafd: Readonly<Record<'add' | 'remove' | 'change' | 'keep', readonly Previewed[]>>;
+  readonly stacd: Readonly<Record<'add' | 'remove' | 'change' | 'keep', readonly Previewed[]>>;
+}
+
+it('stasadm diff tells what a reload then does, and what is mounted on what it drops', async () => {
+  const here = await lab();
+  const { machine } = here;
+  await here.reset();
+  await here.targets({ ports: [LOCAL_PORT], subsystems: subsystems(3) });
+  await machine.sh(KEPT);
+  await here.addDc({ entries: entries(1) });
+  await here.configure('stafd', stafdConf('transport=tcp;traddr=127.0.0.1'));
+  await here.configure('stacd', `[Controllers]\n${ioc(1, ';kato=15')}`);
+  await here.systemctl('start stafd stacd');
+  const before = await here.kernelUntil(
+    'the discovery controller, and two I/O controllers',
+    (all) => liveDc(all).length === 1 && liveIo(all).length === 2,
+  );
+  const [path] = of(before, 0)?.namespaces.filter((name) => name.endsWith('n2')) ?? [];
+  const block = path?.replace(/c[0-9]+/, '') ?? '';
+  await machine.waitFor(`test -b /dev/${block}`);
+  await machine.sh(
+    `mkfs.ext4 -q /dev/${block} && mkdir -p '/mnt/my data' && mount /dev/${block} '/mnt/my data'`,
+  );
+
+  // Its discovery controller goes, one is added, and one has another option.
+  await here.configure('stafd', stafdConf());
+  await here.configure('stacd', `[Controllers]\n${ioc(1, ';kato=10')}${ioc(2)}`);
+  const [asJson, asText, asNobody] = await Promise.all([
+    machine.exec('stasadm diff --output json --exit-code'),
+    machine.exec('stasadm diff'),
+    machine.exec('setpriv --reuid nobody --clear-groups stasadm diff'),
+  ]);
+  expect(asJson).toMatchObject({ status: 3, stderr: '' });
+  const diff = JSON.parse(asJson.stdout) as Diff;
+  const [lost, dc] = [of(before, 0)?.device, liveDc(before)[0]?.device];
+  expect(diff).toMatchObject({
+    changes: true,
+    stafd: {
+      ...{ add: [], change: [], keep: [] },
+      remove: [{ controller: { traddr: '127.0.0.1', device: dc }, connection: 'disconnected' }],
+    },
+    stacd: {
+      keep: [],
+      add: [{ controller: { subsysnqn: subsystemNqn(2), device: 'nvme?' } }],
+      change: [
+        {
+          controller: { subsysnqn: subsystemNqn(1), device: of(before, 1)?.device },
+          changes: [{ option: 'kato', from: '15', to: '10' }],
+        },
+      ],
+      remove: [
+        {
+          controller: { subsysnqn: subsystemNqn(0), device: lost },
+          ...{ connection: 'disconnected', follows: true },
+          namespaces: expect.arrayContaining([
+            {
+              block,
+              uses: [{ kind: 'mount', device: block, at: '/mnt/my data', 'file-system': 'ext4' }],
+              'other-paths': [],
+              'last-path': true,
+            },
+          ]) as unknown,
+        },
+      ],
+    },
+  });
+  expect(asText).toMatchObject({ status: 0, stderr: '' });
+  expect(asText.stdout).toContain(
+    `${block}: mounted at /mnt/my data (ext4 on ${block}); this is the last path`,
+  );
+  expect(asNobody).toMatchObject({ status: 1 });
+  expect(asNobody.stderr).toBe(
+    'stasadm: access to stafd is denied; try it as root\nstasadm: access to stacd is denied; try it as root\n',
+  );
+  // Nothing of it was done.
+  expect((await here.kernel()).map(identity).sort()).toEqual(before.map(identity).sort());
+  await machine.sh(`touch '/mnt/my data/file' && sync -f '/mnt/my data/file'`);
+  await machine.sh(`umount '/mnt/my data'`);
+
+  await here.systemctl('reload stacd stafd');
+  const after = await here.kernelUntil(
+    'what was told',
+    (all) => liveDc(all).length === 0 && of(all, 0) === undefined && of(all, 2) !== undefined,
+  );
+  expect(liveIo(after).map(({ subsysnqn }) => subsysnqn)).toHaveLength(2);
+  // A changed option leaves a connection that is up alone, and is told of as long as it differs.
+  expect([of(after, 1)].map((view) => view && identity(view))).toEqual(
+    [of(before, 1)].map((view) => view && identity(view)),
+  );
+  const again = await machine.exec('stasadm diff --output json --exit-code');
+  expect(again).toMatchObject({ status: 0, stderr: '' });
+  expect(JSON.parse(again.stdout)).toMatchObject({
+    changes: false,
+    stacd: {
+      ...{ add: [], remove: [], change: [] },
+      keep: [
+        { controller: { subsysnqn: subsystemNqn(1) }, pending: [{ option: 'kato', to: '10' }] },
+        { controller: { subsysnqn: subsystemNqn(2) }, pending: [] },
+      ],
+    },
+  });
+
+  await here.systemctl('stop stafd');
+  const withoutStafd = await machine.exec('stasadm diff --exit-code');
+  expect(withoutStafd).toMatchObject({
+    status: 1,
+    stderr: 'stasadm: stafd is not running; start it with: systemctl start stafd\n',
+  });
+  expect(withoutStafd.stdout).toContain('stacd\n');
+});
