@@ -258,15 +258,16 @@ const { messageToJsFmt } = require('dbus-next/lib/marshall-compat.js') as {
 
 /** As it is compared: without variants of either kind, dictionaries without a prototype. */
 function comparable(value: unknown): unknown {
-  if (value instanceof Uint8Array) return [...value];
+  // What dbus-next reads under the key __proto__ is a dictionary's prototype: of that, nothing counts.
+  if (value instanceof Uint8Array && ArrayBuffer.isView(value)) return [...value];
   if (Array.isArray(value)) return value.map(comparable);
   if (typeof value !== 'object' || value === null) return Object.is(value, -0) ? 0 : value;
-  if ('signature' in value && 'value' in value && Object.keys(value).length === 2) {
+  const ownKeys = Object.keys(value).toSorted().join();
+  if ('signature' in value && 'value' in value && ownKeys === 'signature,value') {
     return comparable(value.value);
   }
   return Object.fromEntries(
     Object.entries(value)
-      // dbus-next, which reads it, takes it for the prototype.
       .filter(([key]) => key !== '__proto__')
       .map(([key, member]) => [`key ${key}`, comparable(member)]),
   );

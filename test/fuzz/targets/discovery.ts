@@ -168,7 +168,7 @@ const entryDict = defineTarget<Readonly<Record<string, unknown>>>({
       ),
     )
     .map(([good, bad]) => ({ ...good, ...bad })),
-  size: (dict) => Object.values(dict).join().length,
+  size: (dict) => fc.stringify(dict).length,
   check: (dict) => {
     const { entry, reason } = dictToEntry(dict);
     if (entry === undefined) assertPrintable(reason, 600);
