@@ -53,7 +53,7 @@ export function unknownNameProblems(file: string, kind: ConfigFile, ini: IniText
     problems.push({
       file,
       line: section.line,
-      column: 1,
+      column: section.column,
       section: printableValue(section.name),
       severity: 'error',
       message: 'is not a section of this file',
@@ -61,13 +61,13 @@ export function unknownNameProblems(file: string, kind: ConfigFile, ini: IniText
       effect: 'the section is ignored',
     });
   }
-  for (const { section, key, line } of ini.entries) {
+  for (const { section, key, keyColumn, line } of ini.entries) {
     if (!known.includes(section) || findOption(kind, section, key) !== undefined) continue;
     const allowed = elsewhere(kind, section, key);
     const problem = {
       file,
       line,
-      column: 1,
+      column: keyColumn,
       section,
       key: printableName(key),
       severity: 'error',
@@ -86,14 +86,14 @@ export function joinedValue(entry: IniEntry): string {
 
 /** The problems of names that an option had once. */
 function legacyNameProblems(file: string, kind: ConfigFile, ini: IniText): Problem[] {
-  return ini.entries.flatMap(({ column, key, line, section }) => {
+  return ini.entries.flatMap(({ key, keyColumn, line, section }) => {
     const option = findOption(kind, section, key);
     if (option?.legacyOf === undefined) return [];
     return [
       {
         file,
         line,
-        column,
+        column: keyColumn,
         section,
         key,
         severity: 'warning' as const,

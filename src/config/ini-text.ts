@@ -26,6 +26,8 @@ export interface IniEntry {
   readonly value: string;
   /** Lines count from 1. */
   readonly line: number;
+  /** Column of the key, from 1. */
+  readonly keyColumn: number;
   /** Column of the value, from 1. */
   readonly column: number;
   readonly continuations: readonly IniContinuation[];
@@ -35,6 +37,8 @@ export interface IniSection {
   /** Case-sensitive. A section that occurs twice is here twice. */
   readonly name: string;
   readonly line: number;
+  /** From 1. */
+  readonly column: number;
 }
 
 /** A line that says nothing; the rest of the file applies. */
@@ -99,7 +103,7 @@ export function parseIni(text: string): IniText {
         continue;
       }
       section = content.slice(1, end);
-      sections.push({ name: section, line });
+      sections.push({ name: section, line, column: indent + 1 });
       if (end !== content.length - 1) fault('after-header', indent + end + 1);
       continue;
     }
@@ -119,6 +123,7 @@ export function parseIni(text: string): IniText {
       key: content.slice(0, equals).trim().toLowerCase(),
       value: afterEquals.trim(),
       line,
+      keyColumn: indent + 1,
       column: indent + equals + 2 + (afterEquals.length - afterEquals.trimStart().length),
       continuations,
     };

@@ -33,11 +33,15 @@ export interface ParsedSysConfig {
   readonly identity: Identity | undefined;
   readonly problems: readonly Problem[];
   readonly missing: readonly MissingIdentity[];
+  /** Files that hold an optional value and are not the reader's business: it was not judged. */
+  readonly privateFiles: readonly string[];
 }
 
 /** A file that is there and cannot be read: `why` continues "FILE …". */
 export interface UnreadableFile {
   readonly why: string;
+  /** Whether that tells nothing about the daemons: they may be allowed to. */
+  readonly privateFile?: boolean;
 }
 
 /** The text of a file, or undefined if there is none. */
@@ -71,7 +75,7 @@ interface Found {
   readonly value: string;
   /** Where it was found, or should have been. */
   readonly source: string;
-  readonly state: 'found' | 'missing-file' | 'unreadable-file' | 'no-path';
+  readonly state: 'found' | 'missing-file' | 'unreadable-file' | 'private-file' | 'no-path';
   /** Why a file cannot be read; else empty. */
   readonly why: string;
   /** Whether sys.conf names the place, or it is the default one. */
@@ -95,7 +99,12 @@ function locate(
   if (content === undefined) return { ...found, source, state: 'missing-file' };
   return typeof content === 'string'
     ? { ...found, value: firstWord(content), source }
-    : { ...found, source, state: 'unreadable-file', why: content.why };
+    : {
+        ...found,
+        source,
+        state: content.privateFile === true ? 'private-file' : 'unreadable-file',
+        why: content.why,
+      };
 }
 
 function whyUnusable(
@@ -106,6 +115,7 @@ function whyUnusable(
     case 'missing-file':
       return 'does not exist';
     case 'unreadable-file':
+    case 'private-file':
       return found.why;
     case 'no-path':
       return 'is not of the form file:///path';
@@ -186,6 +196,7 @@ export function parseSysConfig(
 ): ParsedSysConfig {
   const reader = new EntryReader('sys', [{ file, text: text ?? '' }]);
   const missing: MissingIdentity[] = [];
+  const privateFiles: string[] = [];
 
   const mandatory = (key: 'nqn' | 'id'): string => {
     const found = locate(file, key, reader, readFile);
@@ -201,6 +212,10 @@ export function parseSysConfig(
     if (found === undefined) return undefined;
     const reason = whyUnusable(found, key === 'key' ? checkDhchapSecret : checkSymname);
     if (reason === undefined) return found.value;
+    if (found.state === 'private-file') {
+      privateFiles.push(found.source);
+      return undefined;
+    }
     // A default file that is not there, or is empty, is nothing to speak of.
     if (!found.named && (found.state === 'missing-file' || found.value === '')) return undefined;
     reader.problems.push(
@@ -226,5 +241,5 @@ export function parseSysConfig(
           ...(key === undefined ? {} : { key: new Secret(key) }),
           ...(symname === undefined ? {} : { symname }),
         });
-  return { identity, problems: reader.sortedProblems(), missing };
+  return { identity, problems: reader.sortedProblems(), missing, privateFiles };
 }

@@ -106,7 +106,7 @@ export function commandLineOf(
   const program = new Command(tool.name);
   program
     .description(tool.description)
-    .version(`nvme-stas-node ${version}`, '-v, --version', 'print the version')
+    .version(`nvme-stas ${version}`, '-v, --version', 'print the version')
     .helpOption('-h, --help', 'print this help')
     .addOption(outputOption());
   for (const [name, on, description] of [

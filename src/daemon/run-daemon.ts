@@ -78,7 +78,7 @@ export async function runDaemon(definition: DaemonDefinition): Promise<void> {
   const options = parseCommandLine(definition);
   if (options === undefined) return;
   try {
-    if (options.version) printVersion(definition);
+    if (options.version) printVersion();
     else await run(definition, options);
   } catch (thrown) {
     const message = toPortError(thrown).message.split('\n', 1)[0] ?? '';
@@ -98,14 +98,14 @@ function parseCommandLine({ name }: DaemonDefinition): CommandLine | undefined {
   }
 }
 
-function printVersion(definition: DaemonDefinition): void {
+function printVersion(): void {
   let libnvme: string;
   try {
     libnvme = createLibnvmeFabrics({ log: silentLog(), clock: new SystemClock() }).libnvmeVersion;
   } catch {
     libnvme = 'not found';
   }
-  process.stdout.write(`${definition.name} ${__VERSION__}, libnvme ${libnvme}\n`);
+  process.stdout.write(`nvme-stas ${__VERSION__}\nlibnvme ${libnvme}\n`);
 }
 
 function silentLog(): TraceableLog {

@@ -6,7 +6,13 @@ import { statSync } from 'node:fs';
 import { basename, dirname } from 'node:path';
 import { hostIdConflicts, withHostIds, type OwnIdentity } from '../config/host-identities.ts';
 import type { ConfigFile, Daemon } from '../config/option-table.ts';
-import { ignoredFileProblem, problemPlace, problemText, type Problem } from '../config/problem.ts';
+import {
+  ignoredFileProblem,
+  printablePath,
+  problemPlace,
+  problemText,
+  type Problem,
+} from '../config/problem.ts';
 import { parseServiceConfig, type ServiceConfig } from '../config/service-config.ts';
 import { parseSysConfig, type ReadFile } from '../config/sys-config.ts';
 import {
@@ -26,13 +32,18 @@ export interface CheckRequest {
   readonly sysConf: string;
   /** Stands for `/`; the paths above and in the findings are those without it. */
   readonly root: string;
+  /** Whether what cannot be read is that to the daemons, too. */
+  readonly isRoot: boolean;
 }
 
 export interface CheckedFile {
   readonly file: string;
   readonly kind: ConfigFile;
-  /** `missing`: a file that need not be there is not. */
-  readonly state: 'read' | 'missing' | 'unreadable';
+  /**
+   * `missing`: a file that need not be there is not. `private`: a file with the value of an option,
+   * a secret for example, that only others may read.
+   */
+  readonly state: 'read' | 'missing' | 'unreadable' | 'private';
 }
 
 export interface Findings {
@@ -92,12 +103,12 @@ function targetsOf({ as, files, sysConf }: CheckRequest): readonly Target[] {
 
 /** Throws {@link UnclearFileError}. */
 export function checkConfig(request: CheckRequest): Findings {
-  const check = new Check(request.root);
+  const check = new Check(request);
   const targets = targetsOf(request);
   const sys = targets.filter(({ kind }) => kind === 'sys');
   const judged = sys.map((target) => check.sys(target));
   // Without a word about it: what the lines of the others must not contradict.
-  const own = sys.length > 0 ? judged[0] : new Check(request.root).sys(hostOf(request));
+  const own = sys.length > 0 ? judged[0] : new Check(request).sys(hostOf(request));
   const configs = targets.flatMap((target) => check.service(target, own));
   for (const first of configs.filter(({ daemon }) => daemon === 'stafd')) {
     for (const second of configs.filter(({ daemon }) => daemon === 'stacd')) {
@@ -113,11 +124,13 @@ function hostOf({ sysConf }: CheckRequest): Target {
 
 class Check {
   readonly #root: string;
+  readonly #isRoot: boolean;
   readonly #files: CheckedFile[] = [];
   readonly #problems: Problem[] = [];
 
-  constructor(root: string) {
+  constructor({ isRoot, root }: CheckRequest) {
     this.#root = root;
+    this.#isRoot = isRoot;
   }
 
   add(problems: readonly Problem[]): void {
@@ -128,7 +141,8 @@ class Check {
   findings(targets: readonly Target[]): Findings {
     const rank = (file: string): number => {
       const at = targets.findIndex((target) => target.file === file || isBelow(file, target.file));
-      // The main file before what is dropped in beside it.
+      // Files that values are kept in come last; a main file before what is dropped in beside it.
+      if (at === -1) return targets.length;
       return targets[at]?.file === file ? at : at + 0.5;
     };
     const compare = (a: { readonly file: string }, b: { readonly file: string }): number =>
@@ -149,7 +163,9 @@ class Check {
       this.#problems.push(missingFile(file));
       return undefined;
     }
-    const { identity, missing, problems } = parseSysConfig(file, text, this.#readValueFile);
+    const parsed = parseSysConfig(file, text, this.#readValueFile);
+    const { identity, missing, privateFiles, problems } = parsed;
+    for (const each of privateFiles) this.#files.push({ file: each, kind, state: 'private' });
     this.add(problems);
     this.add(missing.map(({ problem }) => problem));
     return identity;
@@ -164,7 +180,7 @@ class Check {
     const { ignored, present, sources } = found;
     if (!present) this.#files.push({ file, kind, state: 'missing' });
     for (const source of sources) this.#files.push({ file: source.file, kind, state: 'read' });
-    if (!present && named) this.#problems.push(missingFile(file));
+    if (!present && named) this.#problems.push(missingFile(file, sources.length > 0));
     this.add(ignored.map(ignoredFileProblem));
     const parsed = parseServiceConfig(kind, sources);
     const { config, problems } = withHostIds(parsed.config, own);
@@ -202,26 +218,30 @@ class Check {
     try {
       return readConfFile(path, this.#root);
     } catch (thrown) {
-      if (thrown instanceof ConfFileError) return thrown;
-      throw thrown;
+      if (!(thrown instanceof ConfFileError)) throw thrown;
+      return { why: thrown.why, privateFile: !this.#isRoot && isDenied(thrown) };
     }
   };
 }
 
 const UNREADABLE = Symbol('unreadable');
 
-function missingFile(file: string): Problem {
+function isDenied({ code }: ConfFileError): boolean {
+  return code === 'EACCES' || code === 'EPERM';
+}
+
+function missingFile(file: string, hasDropIns = false): Problem {
   return {
     file,
     severity: 'error',
     message: 'does not exist',
-    effect: 'there is nothing to check',
+    effect: hasDropIns ? 'only what is dropped in beside it applies' : 'there is nothing to check',
   };
 }
 
-function unreadableEffect({ code }: ConfFileError, kind: ConfigFile): string {
+function unreadableEffect(error: ConfFileError, kind: ConfigFile): string {
   // The daemon may be allowed to.
-  if (code === 'EACCES' || code === 'EPERM') return 'it is not checked';
+  if (isDenied(error)) return 'it is not checked';
   const start = kind === 'sys' ? 'stafd and stacd do not start' : `${kind} does not start`;
   return `${start} with it; on a reload, what is in use stays`;
 }
@@ -256,10 +276,14 @@ export function findingsText({ files, problems }: Findings): string {
   );
   const withProblems = new Set(problems.map(({ file }) => file)).size;
   const read = count(files.filter(({ state }) => state === 'read').length, 'file');
-  const total =
+  const found =
     problems.length === 0
-      ? `no problems; ${read} read`
-      : `${count(problems.length, 'problem')} in ${count(withProblems, 'file')}; ${read} read`;
+      ? 'no problems'
+      : `${count(problems.length, 'problem')} in ${count(withProblems, 'file')}`;
+  const unchecked = files
+    .filter(({ state }) => state === 'private')
+    .map(({ file }) => `; not checked, since only others may read it: ${printablePath(file)}`);
+  const total = [found, `; ${read} read`, ...unchecked].join('');
   return `${[...lines, total].join('\n')}\n`;
 }
 

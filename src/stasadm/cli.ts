@@ -188,6 +188,7 @@ export function stasadmCommand(
         as,
         sysConf: files().sysConf,
         root: env.root,
+        isRoot: env.isRoot,
       };
       const findings = check(program, request);
       env.stdout(output === 'json' ? findingsJson(findings) : findingsText(findings));

@@ -24,14 +24,17 @@ const iniText = defineTarget<string>({
       assert.ok(!taken.has(line), `line ${line} is taken twice`);
       taken.add(line);
     };
-    for (const { line, name } of ini.sections) {
-      assert.ok(lineAt(line).includes(`[${name}]`));
+    for (const { column, line, name } of ini.sections) {
+      assert.ok(lineAt(line).startsWith(`[${name}]`, column - 1));
       take(line);
     }
     for (const entry of ini.entries) {
       take(entry.line);
       assert.equal(entry.key, entry.key.trim().toLowerCase());
       assert.ok(entry.key !== '' && !entry.key.includes('='));
+      const fromKey = lineAt(entry.line).slice(entry.keyColumn - 1);
+      assert.equal(fromKey.trimStart().split('=', 1)[0]?.trim().toLowerCase(), entry.key);
+      assert.equal(fromKey, fromKey.trimStart());
       assert.equal(
         lineAt(entry.line)
           .slice(entry.column - 1)

@@ -266,7 +266,7 @@ exclude=traddr=name.example;host-nqn=nqn.x
   it('asks for its present name where its earlier one is used', () => {
     const text = '[Controllers]\nblacklist=host-iface=eth1\n';
     expect(lines('stacd', text)).toEqual([
-      'F:2:11: [Controllers] blacklist: is an earlier name of an option (allowed: exclude); ' +
+      'F:2:1: [Controllers] blacklist: is an earlier name of an option (allowed: exclude); ' +
         'it applies all the same',
     ]);
   });

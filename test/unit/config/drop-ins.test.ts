@@ -110,7 +110,7 @@ describe('several files', () => {
 
 it('asks for the present place of an option that moved', () => {
   expect(lines('[Global]\npersistent-connections=false\n')).toEqual([
-    'F0:2:24: [Global] persistent-connections: is an earlier name of an option ' +
+    'F0:2:1: [Global] persistent-connections: is an earlier name of an option ' +
       '(allowed: [Discovery controller connection management] persistent-connections); ' +
       'it applies all the same',
   ]);

@@ -20,19 +20,20 @@ describe('parseIni', () => {
     const text = '[A]\nx=1\n[B]\nx=2\n[A]\nX = 3\nx=4\n';
     expect(shown(text)).toEqual(['A/x=1', 'B/x=2', 'A/x=3', 'A/x=4']);
     expect(parseIni(text).sections).toEqual([
-      { name: 'A', line: 1 },
-      { name: 'B', line: 3 },
-      { name: 'A', line: 5 },
+      { name: 'A', line: 1, column: 1 },
+      { name: 'B', line: 3, column: 1 },
+      { name: 'A', line: 5, column: 1 },
     ]);
   });
 
-  it('tells the line of an entry and the column of its value', () => {
+  it('tells the line of an entry and the columns of its key and value', () => {
     const [entry] = parseIni('[A]\n\n  key  =   some value  \n').entries;
     expect(entry).toEqual({
       section: 'A',
       key: 'key',
       value: 'some value',
       line: 3,
+      keyColumn: 3,
       column: 12,
       continuations: [],
     });

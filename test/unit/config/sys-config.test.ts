@@ -23,6 +23,7 @@ describe('the host identity', () => {
       identity: { hostnqn: NQN, hostid: ID },
       problems: [],
       missing: [],
+      privateFiles: [],
     });
   });
 

@@ -275,7 +275,7 @@ describe.each([stafctl, stacctl])('$name', (tool: Tool) => {
     for (const flag of ['-v', '--version']) {
       expect(await run(tool, [flag])).toEqual({
         status: 0,
-        stdout: 'nvme-stas-node 1.2.3\n',
+        stdout: 'nvme-stas 1.2.3\n',
         stderr: '',
       });
     }

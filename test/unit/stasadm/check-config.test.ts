@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -90,7 +90,7 @@ blacklist = host-iface=eth1
       '/etc/stas/stafd.conf:6:1: error: "[Global" is not a section header; the line is ignored',
       '/etc/stas/stafd.conf:8:14: error: [Controllers] controller: "dhchap-secret=[redacted]" is not a DH-HMAC-CHAP secret (allowed: DHHC-1:hh:base64:); the field is skipped',
       '/etc/stas/stafd.conf:9: error: [Controllers] controller: "transport=tcp;queue-size=9" has no traddr; the controller is skipped',
-      '/etc/stas/stafd.conf:10:13: warning: [Controllers] blacklist: is an earlier name of an option (allowed: exclude); it applies all the same',
+      '/etc/stas/stafd.conf:10:1: warning: [Controllers] blacklist: is an earlier name of an option (allowed: exclude); it applies all the same',
       '/etc/stas/stafd.conf.d/10-x.conf:3:1: error: [Mine] is not a section of this file (allowed: Global, Service Discovery, Discovery controller connection management, Controllers); the section is ignored',
       '/etc/stas/stafd.conf.d/20-y.conf: warning: is a directory; it is ignored',
       '/etc/stas/stacd.conf:2:25: warning: [I/O controller connection management] connect-attempts-on-ncc: "1" is too few, 2 is taken (allowed: 0, or 2 and more); the rest applies',
@@ -212,6 +212,56 @@ describe('check-config with files', () => {
       '/x/sys.conf: error: does not exist; there is nothing to check',
       '2 problems in 2 files; no files read',
     ]);
+  });
+
+  it('says that what is dropped in beside a file that is not there applies', async () => {
+    put('/x/stafd.conf.d/a.conf', '');
+    expect((await check('/x/stafd.conf')).out).toEqual([
+      '/x/stafd.conf: error: does not exist; only what is dropped in beside it applies',
+      '1 problem in 1 file; 1 file read',
+    ]);
+  });
+
+  it('takes a key that only root may read for no mistake, and says that it was not checked', async () => {
+    put(SYS, '[Host]\nkey=file:///etc/nvme/hostkey\nsymname=file:///etc/nvme\n');
+    put('/etc/nvme/hostkey', 'x');
+    chmodSync(root, 0o755);
+    chmodSync(join(root, '/etc/nvme/hostkey'), 0);
+    const symname =
+      '/etc/stas/sys.conf:3:9: error: [Host] symname: is in /etc/nvme, which is a directory; without it, the host has no symbolic name';
+    const isRoot = process.geteuid?.() === 0;
+    if (isRoot) process.seteuid?.(65534);
+    try {
+      expect(await check(SYS)).toEqual({
+        status: 1,
+        out: [
+          symname,
+          '1 problem in 1 file; 1 file read; not checked, since only others may read it: /etc/nvme/hostkey',
+        ],
+        err: '',
+      });
+      const { out } = await check('-o', 'json', SYS);
+      expect(JSON.parse(out.join('\n'))).toMatchObject({
+        files: [
+          { file: SYS, kind: 'sys', state: 'read' },
+          { file: '/etc/nvme/hostkey', kind: 'sys', state: 'private' },
+        ],
+      });
+    } finally {
+      if (isRoot) process.seteuid?.(0);
+    }
+  });
+
+  it('tells where a name begins, whatever stands before it', async () => {
+    put('/x/stafd.conf', '\ufeff  [Mine]\r\n [Global]\r\n\tx = 1\r\n tron\r\n');
+    expect((await check('/x/stafd.conf')).out.map((line) => line.slice(0, 40))).toEqual(
+      [
+        '/x/stafd.conf:1:3: error: [Mine] is not a section',
+        '/x/stafd.conf:3:2: error: [Global] x: is',
+        '/x/stafd.conf:4:2: error: "tron" is neith',
+        '3 problems in 1 file; 1 file read',
+      ].map((line) => line.slice(0, 40)),
+    );
   });
 
   it('says why a file cannot be read, and goes on with the others', async () => {

@@ -246,6 +246,7 @@ describe('sys.conf', () => {
       identity: { hostnqn: NQN, hostid: RANDOM, symname: 'a name' },
       problems: [],
       missing: [],
+      privateFiles: [],
     });
   });
 });
