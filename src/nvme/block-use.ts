@@ -12,6 +12,8 @@ export type BlockUse =
       readonly device: string;
       readonly at: string;
       readonly fileSystem: string;
+      /** One of the processes that see it, where others do not: in another mount namespace. */
+      readonly process?: number;
     }
   | { readonly kind: 'swap'; readonly device: string }
   /** Another device is made of it, whose own uses follow in the list. */
@@ -38,8 +40,10 @@ const MAX_USES = 8;
 /** One use in words, fit for a line of a log or a terminal. */
 export function describeUse(use: BlockUse): string {
   switch (use.kind) {
-    case 'mount':
-      return `mounted at ${escapeText(use.at)} (${escapeText(use.fileSystem)} on ${use.device})`;
+    case 'mount': {
+      const where = use.process === undefined ? '' : ` for process ${String(use.process)}`;
+      return `mounted at ${escapeText(use.at)}${where} (${escapeText(use.fileSystem)} on ${use.device})`;
+    }
     case 'swap':
       return `swap (${use.device})`;
     case 'holder': {

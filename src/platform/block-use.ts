@@ -2,11 +2,11 @@
  * What uses the kernel's NVMe namespaces: mounts, swap, and devices that are made of others (device
  * mapper, md, bcache, btrfs), from sysfs and /proc.
  *
- * Nothing is opened but sysfs, /proc/self/mountinfo and /proc/swaps, so that it can neither wait for
- * a device that does not answer nor for a mount point that hangs. What other mount namespaces have
- * mounted cannot be seen, nor what a process has opened, nor pools of ZFS.
+ * Nothing is opened but sysfs, mountinfo of processes and /proc/swaps, so that it can neither wait
+ * for a device that does not answer nor for a mount point that hangs. What a process has opened
+ * cannot be seen, nor pools of ZFS, nor a mount namespace in which there is no process.
  */
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir, readFile, readlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { BlockUse, HolderKind, NamespaceUse } from '../nvme/block-use.ts';
 import type { BlockUses } from '../ports/block-use.ts';
@@ -26,6 +26,8 @@ export interface Mount {
   readonly at: string;
   readonly fileSystem: string;
   readonly source: string;
+  /** Of another mount namespace, a process that is in it. */
+  readonly process?: number;
 }
 
 /** `\040` and the like, as the kernel writes white space and backslashes; any bytes come out. */
@@ -105,7 +107,7 @@ export class SystemBlockUses implements BlockUses {
           namespaces.push({
             block,
             uses: await this.#usesOf(block, host, new Set()),
-            otherPaths: await this.#working(its, controller),
+            otherPaths: await this.#working(await this.#siblings(block, its, paths), controller),
           });
         }
         found.set(controller, namespaces);
@@ -133,6 +135,28 @@ export class SystemBlockUses implements BlockUses {
     return paths;
   }
 
+  /**
+   * The paths of a namespace, and those that the device mapper joins with them where the kernel's
+   * own multipathing is off.
+   */
+  async #siblings(
+    block: string,
+    its: ReadonlyMap<string, string>,
+    paths: ReadonlyMap<string, ReadonlyMap<string, string>>,
+  ): Promise<ReadonlyMap<string, string>> {
+    const joined = new Map(its);
+    for (const holder of await names(join(this.#sys, 'class', 'block', block, 'holders'))) {
+      const directory = join(this.#sys, 'class', 'block', holder);
+      if (holderKind(holder, await attribute(join(directory, 'dm', 'uuid'))) !== 'dm-multipath') {
+        continue;
+      }
+      for (const sibling of await names(join(directory, 'slaves'))) {
+        for (const [controller, device] of paths.get(sibling) ?? []) joined.set(controller, device);
+      }
+    }
+    return joined;
+  }
+
   /** Of the paths, except through one controller, those that I/O gets through now. */
   async #working(paths: ReadonlyMap<string, string>, except: string): Promise<readonly string[]> {
     const working: string[] = [];
@@ -147,20 +171,50 @@ export class SystemBlockUses implements BlockUses {
   }
 
   async #hostUse(): Promise<HostUse> {
-    const [mountinfo, swaps, btrfs, loops] = await Promise.all([
-      readFile(join(this.#proc, 'self', 'mountinfo'), 'latin1'),
+    const [present, swaps, btrfs, loops] = await Promise.all([
+      this.#mounts(),
       // A kernel without swap has no such file.
-      content(join(this.#proc, 'swaps'), 'latin1'),
+      found(readFile(join(this.#proc, 'swaps'), 'latin1'), ABSENT),
       this.#btrfs(),
       this.#loops(),
     ]);
     const mounts = new Map<string, Mount[]>();
     const bySource = new Map<string, Mount[]>();
-    for (const mount of parseMountinfo(mountinfo)) {
+    for (const mount of present) {
       if (!mount.number.startsWith('0:')) append(mounts, mount.number, mount);
       else if (mount.source.startsWith('/')) append(bySource, mount.source, mount);
     }
     return { mounts, bySource, swaps: new Set(parseSwaps(swaps ?? '')), btrfs, loops };
+  }
+
+  /**
+   * Of all mount namespaces that have processes. What is mounted for this process, too, counts once:
+   * others have copies of it, under whatever names.
+   */
+  async #mounts(): Promise<readonly Mount[]> {
+    const mountinfo = (process: string): Promise<string> =>
+      readFile(join(this.#proc, process, 'mountinfo'), 'latin1');
+    const namespaceOf = (process: string): Promise<string | undefined> =>
+      found(readlink(join(this.#proc, process, 'ns', 'mnt')), ENDED);
+    const own = parseMountinfo(await mountinfo('self'));
+    const mounts = [...own];
+    const seen = new Set(own.map(mounted));
+    const namespaces = new Set([await namespaceOf('self')]);
+    for (const process of await names(this.#proc)) {
+      if (!/^[0-9]+$/.test(process)) continue;
+      const namespace = await namespaceOf(process);
+      if (namespace === undefined || namespaces.has(namespace)) continue;
+      const text = await found(mountinfo(process), ENDED);
+      // The process has ended meanwhile: another one may tell.
+      if (text === undefined || text === '') continue;
+      namespaces.add(namespace);
+      const others = parseMountinfo(text).filter((mount) => !seen.has(mounted(mount)));
+      for (const mount of others) {
+        seen.add(mounted(mount));
+        mounts.push({ ...mount, process: Number(process) });
+      }
+    }
+    return mounts;
   }
 
   /** They are no holders to the kernel. */
@@ -198,9 +252,7 @@ export class SystemBlockUses implements BlockUses {
       ...(host.mounts.get(number ?? '') ?? []),
       ...files.flatMap((path) => host.bySource.get(path) ?? []),
     ];
-    for (const { at, fileSystem } of mounts) {
-      uses.push({ kind: 'mount', device: block, at, fileSystem });
-    }
+    for (const mount of mounts) uses.push(mountUse(block, mount));
     if (files.some((path) => host.swaps.has(path))) uses.push({ kind: 'swap', device: block });
     if (mounts.length === 0) uses.push(...(await this.#btrfsUses(block, host)));
     const holders = await names(join(directory, 'holders'));
@@ -225,9 +277,7 @@ export class SystemBlockUses implements BlockUses {
     for (const device of btrfs.devices) {
       const directory = join(this.#sys, 'class', 'block', device);
       for (const path of await this.#deviceFiles(device, directory)) {
-        for (const { at, fileSystem } of host.bySource.get(path) ?? []) {
-          uses.push({ kind: 'mount', device: block, at, fileSystem });
-        }
+        for (const mount of host.bySource.get(path) ?? []) uses.push(mountUse(block, mount));
       }
     }
     if (uses.length > 0) return uses;
@@ -265,6 +315,16 @@ function holderKind(device: string, uuid: string | undefined): HolderKind {
   return device.startsWith('md') ? 'RAID' : 'other';
 }
 
+function mountUse(device: string, { at, fileSystem, process }: Mount): BlockUse {
+  const use = { kind: 'mount', device, at, fileSystem } as const;
+  return process === undefined ? use : { ...use, process };
+}
+
+/** What tells one file system from another, wherever it is mounted. */
+function mounted({ number, source }: Mount): string {
+  return number.startsWith('0:') ? source : number;
+}
+
 function append<T>(map: Map<string, T[]>, key: string, item: T): void {
   const there = map.get(key);
   if (there === undefined) map.set(key, [item]);
@@ -273,25 +333,23 @@ function append<T>(map: Map<string, T[]>, key: string, item: T): void {
 
 /** What says that the device, or that of its attributes, is not there (any more). */
 const ABSENT = ['ENOENT', 'ENODEV', 'ENXIO', 'ENOTDIR'] as const;
+/** What says that a process has ended; EINVAL: its parent has not taken note yet. */
+const ENDED = ['ENOENT', 'ESRCH', 'EINVAL'] as const;
 
 async function names(directory: string): Promise<readonly string[]> {
-  try {
-    return (await readdir(directory)).sort();
-  } catch (error) {
-    if (hasCode(error, ...ABSENT)) return [];
-    throw error;
-  }
+  return (await found(readdir(directory), ABSENT))?.sort() ?? [];
 }
 
-async function content(path: string, encoding: 'utf8' | 'latin1'): Promise<string | undefined> {
+/** Undefined if it is `absent`. */
+async function found<T>(read: Promise<T>, absent: readonly string[]): Promise<T | undefined> {
   try {
-    return await readFile(path, encoding);
+    return await read;
   } catch (error) {
-    if (hasCode(error, ...ABSENT)) return undefined;
+    if (hasCode(error, ...absent)) return undefined;
     throw error;
   }
 }
 
 async function attribute(path: string): Promise<string | undefined> {
-  return (await content(path, 'utf8'))?.trim();
+  return (await found(readFile(path, 'utf8'), ABSENT))?.trim();
 }

@@ -27,6 +27,9 @@ describe('a namespace in words', () => {
     expect(described(['nvme0', 'nvme4'], namespace([MOUNT], 'nvme4', 'nvme5', 'nvme6'))).toBe(
       'nvme0n1: mounted at /data (ext4 on nvme0n1p1); 2 other live paths stay (nvme5, nvme6)',
     );
+    expect(described([], namespace([{ ...MOUNT, process: 42 }], 'nvme4'))).toContain(
+      'nvme0n1: mounted at /data for process 42 (ext4 on nvme0n1p1); 1 other',
+    );
     expect(described(['nvme0'], namespace([], 'nvme4'))).toBe('nvme0n1: not in use');
   });
 

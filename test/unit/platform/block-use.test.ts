@@ -27,6 +27,13 @@ function mountinfo(...lines: readonly string[]): void {
   put('proc/self/mountinfo', lines.map((line) => `${line}\n`).join(''));
 }
 
+/** A process with a mount namespace; without lines, one that ends while it is looked at. */
+function process(id: number, namespace: string, ...lines: readonly string[]): void {
+  mkdirSync(join(root, 'proc', String(id), 'ns'), { recursive: true });
+  symlinkSync(`mnt:[${namespace}]`, join(root, 'proc', String(id), 'ns/mnt'));
+  if (lines.length > 0) put(`proc/${String(id)}/mountinfo`, lines.map((it) => `${it}\n`).join(''));
+}
+
 function swaps(...files: readonly string[]): void {
   const lines = files.map((file) => `${file}  partition  1048572  0  -2\n`);
   put('proc/swaps', `Filename  Type  Size  Used  Priority\n${lines.join('')}`);
@@ -50,6 +57,7 @@ interface BlockFields {
   readonly partitions?: Readonly<Record<string, string>>;
   readonly holders?: readonly string[];
   readonly dm?: { readonly name: string; readonly uuid: string };
+  readonly slaves?: readonly string[];
 }
 
 function block(name: string, fields: BlockFields): void {
@@ -58,6 +66,7 @@ function block(name: string, fields: BlockFields): void {
   put(`${directory}/holders/x`);
   rmSync(join(root, directory, 'holders/x'));
   for (const holder of fields.holders ?? []) put(`${directory}/holders/${holder}/dev`);
+  for (const slave of fields.slaves ?? []) put(`${directory}/slaves/${slave}/dev`);
   if (fields.dm !== undefined) {
     put(`${directory}/dm/name`, `${fields.dm.name}\n`);
     put(`${directory}/dm/uuid`, `${fields.dm.uuid}\n`);
@@ -92,6 +101,43 @@ test('finds what is mounted on a namespace, by its number and with its real name
         { kind: 'mount', device: 'nvme0n1', at: '/home', fileSystem: 'xfs' },
       ],
       otherPaths: [],
+    },
+  ]);
+});
+
+test('finds what is mounted in other mount namespaces only, by one of their processes', async () => {
+  controller('nvme0', { nvme0n1: '', nvme0n2: '' });
+  block('nvme0n1', { number: '259:0' });
+  block('nvme0n2', { number: '259:1' });
+  const host = '40 25 259:0 / /srv rw - xfs /dev/nvme0n1 rw';
+  mountinfo(host);
+  mkdirSync(join(root, 'proc/self/ns'), { recursive: true });
+  symlinkSync('mnt:[1]', join(root, 'proc/self/ns/mnt'));
+  process(1, '1', host);
+  process(20, '2');
+  process(21, '2', host, '41 25 259:1 / /container rw - ext4 /dev/nvme0n2 rw');
+  process(22, '2', '41 25 259:1 / /not-read-again rw - ext4 /dev/nvme0n2 rw');
+  process(30, '3', '41 25 259:1 / /copy rw - ext4 /dev/nvme0n2 rw');
+  mkdirSync(join(root, 'proc/40'));
+  expect((await uses()).map((namespace) => namespace.uses)).toEqual([
+    [{ kind: 'mount', device: 'nvme0n1', at: '/srv', fileSystem: 'xfs' }],
+    [{ kind: 'mount', device: 'nvme0n2', at: '/container', fileSystem: 'ext4', process: 21 }],
+  ]);
+});
+
+test('counts what dm-multipath joins as paths of one namespace', async () => {
+  controller('nvme0', { nvme0n1: '' });
+  controller('nvme1', { nvme1n1: '' });
+  controller('nvme2', { nvme2n1: '' }, 'connecting');
+  const [number, holders] = ['259:0', ['dm-0']];
+  for (const name of ['nvme0n1', 'nvme1n1', 'nvme2n1']) block(name, { number, holders });
+  const dm = { name: 'mpatha', uuid: 'mpath-eui.1' };
+  block('dm-0', { number: '253:0', dm, slaves: ['nvme0n1', 'nvme1n1', 'nvme2n1', 'sda'] });
+  expect(await uses()).toEqual([
+    {
+      block: 'nvme0n1',
+      uses: [{ kind: 'holder', device: 'dm-0', holder: 'dm-multipath', name: 'mpatha' }],
+      otherPaths: ['nvme1'],
     },
   ]);
 });
