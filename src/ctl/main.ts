@@ -1,6 +1,7 @@
 /** Joins a command to the process that it runs in. */
+import { reportBrokenOutput } from '../platform/broken-output.ts';
+import { openBus, screenOf } from './process.ts';
 import { runCtl } from './run.ts';
-import { openBus, reportBrokenOutput, screenOf } from './process.ts';
 import type { Tool } from './tools.ts';
 
 /** Runs the command of this process and sets its exit status. */

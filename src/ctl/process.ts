@@ -16,14 +16,3 @@ export async function openBus(): Promise<SystemBus> {
   const { createSystemBus } = await import('../platform/dbus/system-bus.ts');
   return createSystemBus();
 }
-
-/** Output that cannot be written makes the command fail, unless whoever reads it had enough. */
-export function reportBrokenOutput(command: string): void {
-  const { stderr, stdout } = process;
-  stdout.on('error', (error: NodeJS.ErrnoException) => {
-    // `stafctl ls | head` closes the pipe early: that is no failure of the command.
-    if (error.code === 'EPIPE') return;
-    process.exitCode = 1;
-    stderr.write(`${command}: cannot write the output: ${error.message}\n`);
-  });
-}

@@ -3,8 +3,10 @@
  * reload of them would do.
  */
 import { randomUUID } from 'node:crypto';
+import { reportBrokenOutput } from '../platform/broken-output.ts';
 import { runStasadm } from './cli.ts';
 
+reportBrokenOutput('stasadm');
 const status = await runStasadm(
   process.argv.slice(2),
   {

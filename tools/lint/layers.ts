@@ -106,7 +106,14 @@ export const layers: LayerTable = {
     ]),
     {
       where: 'src/ctl/',
-      imports: ['src/nvme/', 'src/ports/', 'src/platform/bus*', 'src/platform/dbus*', 'dbus/*'],
+      imports: [
+        'src/nvme/',
+        'src/ports/',
+        'src/platform/broken-output.ts',
+        'src/platform/bus*',
+        'src/platform/dbus*',
+        'dbus/*',
+      ],
       packages: ['commander'],
       builtins: 'any',
     },
@@ -132,6 +139,7 @@ export const layers: LayerTable = {
         'src/nvme/',
         'src/config/',
         'src/platform/atomic-file.ts',
+        'src/platform/broken-output.ts',
         'src/platform/conf-files.ts',
       ],
       packages: ['commander'],

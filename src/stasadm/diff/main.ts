@@ -1,5 +1,5 @@
 /** Joins `stasadm diff` to this process. Loaded for this command only: it brings the D-Bus library. */
-import { openBus, reportBrokenOutput, screenOf } from '../../ctl/process.ts';
+import { openBus, screenOf } from '../../ctl/process.ts';
 import { SystemBlockUses } from '../../platform/block-use.ts';
 import { readLiveOptions } from './live-options.ts';
 import type { DiffRequest } from './command.ts';
@@ -8,7 +8,6 @@ import { runDiff } from './run.ts';
 /** Resolves with the exit status. */
 export function diffHere(request: DiffRequest): Promise<number> {
   const { stderr, stdout } = process;
-  reportBrokenOutput('stasadm');
   return runDiff(request, {
     screen: screenOf(stdout),
     stdout: (text) => void stdout.write(text),
