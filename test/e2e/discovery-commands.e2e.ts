@@ -36,29 +36,32 @@ describe("a discovery controller's commands", () => {
     here = await lab();
     await here.reset();
     for (const [port, config] of Object.entries(DCS)) {
-      await here.addDc({
-        name: port,
-        listen: [{ address: '127.0.0.1', port: Number(port) }],
-        entries: entries(1),
-        ...config,
-      });
+      await addDc(port, config);
     }
     const refused = 'insufficient-discovery-resources+dnr';
     await fault('8013', { ...REGISTER, status: refused });
     await fault('8014', { ...REGISTER, status: 'transient-transport-error', count: 1 });
     await fault('8015', { ...SUPPORT, status: 'transient-transport-error', count: 1 });
-    await here.machine.sh(`stasadm set-symname first-name; echo 10 > ${ADMIN_TIMEOUT}`);
-    const lines = PORTS.map((port) => dcLine(Number(port)));
-    await here.configure(
-      'stafd',
-      `[Global]\ntron = true\nreconnect-delay = 1\n${stafdConf(...lines)}`,
-    );
+    await here.machine.sh('stasadm set-symname first-name');
+    await configure(PORTS);
     await here.systemctl('start stafd');
     await knownDcsUntil(here, 'every log', (dcs) =>
       PORTS.every((port) => dcs.get(port)?.log.state === 'known'),
     );
-    await here.machine.sh(`echo 60 > ${ADMIN_TIMEOUT}`);
+    return async () => {
+      await here.machine.sh(`echo 60 > ${ADMIN_TIMEOUT}`);
+    };
   });
+
+  async function addDc(port: string, config: Readonly<Record<string, unknown>>): Promise<void> {
+    const listen = [{ address: '127.0.0.1', port: Number(port) }];
+    await here.addDc({ name: port, listen, entries: entries(1), ...config });
+  }
+
+  async function configure(ports: readonly string[]): Promise<void> {
+    const conf = stafdConf(...ports.map((port) => dcLine(Number(port))));
+    await here.configure('stafd', `[Global]\ntron = true\nreconnect-delay = 1\n${conf}`);
+  }
 
   async function fault(controller: string, what: DcCommand): Promise<void> {
     await here.dc({ op: 'add-fault', controller, fault: what });
@@ -134,13 +137,16 @@ describe("a discovery controller's commands", () => {
   });
 
   it('are made again by a connection that was given up because no answer came', async () => {
-    await commandsOf(here, { controller: '8011' });
-    await fault('8011', { ...REGISTER, never: true, count: 1 });
+    await addDc('8016', { dctype: 'ddc' });
+    await fault('8016', { ...REGISTER, never: true, count: 1 });
+    await here.machine.sh(`echo 8 > ${ADMIN_TIMEOUT}`);
+    await configure([...PORTS, '8016']);
     await here.systemctl('reload stafd');
-    await wait('8011', LOG, 2);
-    const commands = await commandsOf(here, { controller: '8011' });
+    await wait('8016', LOG, 2);
+    await here.machine.sh(`echo 60 > ${ADMIN_TIMEOUT}`);
+    const commands = await commandsOf(here, { controller: '8016' });
     expect(steps(commands)).toEqual(['register', 'support', 'log']);
-    expect(commands.filter(({ command }) => command === 'connect')).toHaveLength(1);
+    expect(commands.filter(({ command }) => command === 'connect')).toHaveLength(2);
     expect(commands.filter(({ command }) => command === 'dim')).toHaveLength(2);
   });
 
@@ -184,7 +190,7 @@ describe("a discovery controller's commands", () => {
     const before = await events();
     await fault('8015', { ...LOG, delayMs: 60_000, count: 1 });
     await here.dc({ op: 'send-aen', controller: '8015' });
-    await here.dc({ op: 'wait-commands', controller: '8015', ...LOG, answered: false });
+    await wait('8015', { ...LOG, answered: false }, 1);
     await here.dc({ op: 'send-aen', controller: '8015', count: 3 });
     await expect.poll(events, { timeout: PATIENCE_MS }).toBe(before + 4);
     await here.dc({ op: 'end-delays', controller: '8015' });
