@@ -15,6 +15,7 @@ import {
   type SourceId,
   type WantedController,
 } from '../core/plan-controllers.ts';
+import { addressKey } from '../core/address-rules.ts';
 import { refusal } from '../core/refusal.ts';
 import type { ConnectOptions } from '../nvme/connect-options.ts';
 import { entryToTid, type DiscoveryEntry } from '../nvme/discovery-log.ts';
@@ -93,6 +94,8 @@ export interface DcSnapshot extends ExistingController {
   /** Since when mDNS is known not to announce it; gaps in which it was unknown do not count. */
   readonly silentSince: number | undefined;
   readonly log: LogAnswer;
+  /** Whether its connection, which it has, is the one that this TID asks for. */
+  answersTo(tid: TransportId): boolean;
 }
 
 export type DcAction = ControllerAction<DcExtra>;
@@ -100,18 +103,46 @@ export type DcAction = ControllerAction<DcExtra>;
 export function planDiscoveryControllers(snapshot: StafdSnapshot): readonly DcAction[] {
   const configured = new Map(snapshot.configured.map((entry) => [entry.source, entry]));
   const byKey = new Map(snapshot.controllers.map((dc) => [dc.key, dc]));
-  const { followed, wanted } = wantedControllers(snapshot, byKey, configured);
+  const { awaited, followed, wanted } = wantedControllers(snapshot, byKey, configured);
   return planControllers({
     existing: snapshot.controllers,
     wanted,
     refusal: (tid) => refusal(snapshot.config, tid),
     evidence: (source, controller) => {
       const dc = byKey.get(controller.key);
+      if (dc !== undefined && awaited.has(dc.key)) {
+        return { kind: 'unknown', why: 'its log was not read under its other transport ID yet' };
+      }
       if (source === MDNS_SOURCE) return mdnsEvidence(snapshot, dc);
       if (source.startsWith(REFERRAL)) return referralEvidence(source, byKey, followed);
       return configuredEvidence(snapshot, configured, byKey, source);
     },
   });
+}
+
+/**
+ * Those whose connection is asked for by another TID (an interface is named now, or no longer), the
+ * log of which was not read yet: until it is, nobody else knows what their own logs list.
+ */
+function awaitedDcs(
+  { config, controllers }: StafdSnapshot,
+  byKey: ByKey,
+  wanted: Wanted['wanted'],
+): readonly DcSnapshot[] {
+  const unread = new Map<string, TransportId[]>();
+  for (const { key, tid } of wanted.values()) {
+    const log = byKey.get(key)?.log;
+    if ((log?.kind === 'known' && log.value.fresh) || refusal(config, tid) !== undefined) continue;
+    const address = addressKey(tid.transport, tid.traddr);
+    const there = unread.get(address);
+    if (there === undefined) unread.set(address, [tid]);
+    else there.push(tid);
+  }
+  return controllers.filter(
+    (dc) =>
+      !wanted.has(dc.key) &&
+      unread.get(addressKey(dc.tid.transport, dc.tid.traddr))?.some((tid) => dc.answersTo(tid)),
+  );
 }
 
 /**
@@ -141,6 +172,8 @@ function configuredEvidence(
 }
 
 interface Wanted {
+  /** See {@link awaitedDcs}. */
+  readonly awaited: ReadonlySet<TidKey>;
   readonly wanted: Map<TidKey, WantedController<DcExtra>>;
   /** The DCs whose referrals count: those that are wanted or that stay for want of evidence. */
   readonly followed: ReadonlySet<TidKey>;
@@ -173,7 +206,16 @@ function wantedControllers(snapshot: StafdSnapshot, byKey: ByKey, configured: By
   }
   const hostIdOf = (key: TidKey): string =>
     wanted.get(key)?.extra.hostId ?? byKey.get(key)?.hostId ?? '';
-  return { wanted, followed: followReferrals(snapshot, byKey, roots, hostIdOf, want) };
+  for (;;) {
+    const followed = followReferrals(snapshot, byKey, roots, hostIdOf, want);
+    // What these refer to may be asked for by another TID in its turn.
+    const awaited = awaitedDcs(snapshot, byKey, wanted);
+    const count = roots.size;
+    for (const { key, tid } of awaited) roots.set(key, tid);
+    if (roots.size === count) {
+      return { awaited: new Set(awaited.map(({ key }) => key)), followed, wanted };
+    }
+  }
 }
 
 /** From DC to DC by their logs; where a log is not known, to those that it once referred to. */

@@ -1,5 +1,6 @@
 /** What stafd's service is made of and whom it tells. */
 import type { RefusedEntry } from '../nvme/discovery-log.ts';
+import { matchesConnection, type InterfaceAddressLike } from '../nvme/connection-match.ts';
 import type { TransportId } from '../nvme/transport-id.ts';
 import type { ControllerRecord } from '../runtime/controller-set.ts';
 import type { ServiceDeps, ServiceSettings } from '../runtime/service-core.ts';
@@ -44,10 +45,17 @@ export function silentSince(
 }
 
 /** A DC as the plan looks at it. */
-export function dcSnapshot({ driver, extra, sources }: DcRecord): DcSnapshot {
+export function dcSnapshot(
+  { driver, extra, sources }: DcRecord,
+  interfaces: readonly InterfaceAddressLike[],
+): DcSnapshot {
   const { hostId, log, silentSince, unresponsiveSince } = extra;
-  const { key, tid } = driver;
-  return { key, tid, sources, hostId, unresponsiveSince, silentSince, log };
+  const { kernel, key, tid } = driver;
+  return {
+    ...{ key, tid, sources, hostId, unresponsiveSince, silentSince, log },
+    answersTo: (other) =>
+      kernel !== undefined && matchesConnection(other, 'discovery', kernel, interfaces),
+  };
 }
 
 /** Who hears of changes: the D-Bus interface. */

@@ -239,6 +239,7 @@ export class StafdService {
 
   #picture(mdns: MdnsReport): StafdSnapshot {
     const now = this.#deps.clock.now();
+    const interfaces = this.#deps.interfaces.list();
     return {
       now,
       config: this.settings.config,
@@ -246,7 +247,7 @@ export class StafdService {
       bootDoubt: this.#core.boot.doubt,
       mdns,
       controllers: this.#core.controllers.live().map((record) => ({
-        ...dcSnapshot(record),
+        ...dcSnapshot(record, interfaces),
         silentSince: silentSince(record, mdns, now),
       })),
     };

@@ -254,7 +254,7 @@ class History {
   #there(): ReadonlyMap<string, DcSnapshot> {
     const { service } = this.#bench;
     return new Map(
-      service.controllers().map((record) => [record.driver.tid.traddr, dcSnapshot(record)]),
+      service.controllers().map((record) => [record.driver.tid.traddr, dcSnapshot(record, [])]),
     );
   }
 

@@ -68,6 +68,7 @@ export function existing(
     unresponsiveSince: undefined,
     silentSince: undefined,
     log: readLog(),
+    answersTo: () => false,
     ...fields,
   };
 }
