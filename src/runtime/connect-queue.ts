@@ -18,11 +18,11 @@ import type { Clock } from '../ports/host.ts';
 const MAX_IN_FLIGHT = 4;
 /**
  * After a doubtful entry the kernel is left alone for so many times as long as its turn took, so that
- * all of them together hold the kernel's lock for at most a fifth of the time: 12 s after a dead
- * address, 4 minutes after a target that hung; and one that was connected at once is no hindrance
- * to the next.
+ * all of them together hold the kernel's lock for at most half of the time: 3 s after a dead address,
+ * a minute after a target that hung. Not for longer: it may be back, and that it is tried again must
+ * not take longer than the try that failed. One that was connected at once is no hindrance to the next.
  */
-const DOUBTFUL_GAP_FACTOR = 4;
+const DOUBTFUL_GAP_FACTOR = 1;
 
 export class ConnectQueue implements Disposable {
   readonly #clock: Clock;
