@@ -126,6 +126,8 @@ function kick(model: ControllerModel, context: StepContext): Step {
     case 'idle':
       return begin(model, context);
     case 'probing':
+      // The probe is under way, and what answers it is tried at once.
+      return stay(model.hangs ? { ...model, hangs: false } : model);
     case 'queued':
     case 'connecting':
     case 'connected':

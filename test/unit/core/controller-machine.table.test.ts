@@ -54,6 +54,7 @@ const TABLE: Readonly<Record<string, Readonly<Record<string, readonly string[]>>
     'probed well': ['waiting-retry', 'enqueue doubtful'],
     'probed in vain': ['waiting-retry', 'report connect-failed'],
     found: ['connected running read-support', 'report connected', 'run read-support'],
+    kick: ['probing'],
     remove: ['gone', 'cancel-probe', 'gone'],
     'remove, keeping': ['gone', 'cancel-probe', 'gone'],
   },

@@ -155,6 +155,14 @@ describe('a target that lets the kernel wait, and with it every other connect', 
     expect(world.pending.queue).toBe('repeat');
   });
 
+  test('is tried at once after a reload that comes while it is being probed', () => {
+    const world = hung();
+    while (!world.pending.probe) world.advance(1_000);
+    world.feed({ kind: 'kick' });
+    world.answerProbe();
+    expect(world.pending.queue).toBe('repeat');
+  });
+
   test('is named with the time that it took', () => {
     const reports = hung().reports.filter(({ kind }) => kind === 'connect-failed');
     expect(reports).toMatchObject([{ hungMs: 60_000 }]);
