@@ -52,8 +52,9 @@ import {
 const EXPIRY_WITHIN_MS = 60_000;
 /**
  * How long a missing avahi-daemon is waited for before the list of DCs counts as complete without
- * mDNS. By then it was asked at the start and woken twice, every 60 s; on a host without one there
- * would be no end. One that is there and does not answer is waited for: it may know of DCs.
+ * mDNS. By then it was asked for when it was missed and woken twice, every 60 s; on a host without
+ * one there would be no end. One that is there and does not answer is waited for: it may know of DCs.
+ * So the time begins anew when it leaves, since it is most likely being restarted.
  */
 const MDNS_PATIENCE_MS = 150_000;
 
@@ -65,7 +66,8 @@ export class StafdService {
   #restoredSettled = false;
   #expiry: Disposable | undefined;
   #atStop: readonly DcRecord[] | undefined;
-  #begun = 0;
+  /** Since when no pass has seen an avahi-daemon; undefined while it is there, or not asked for. */
+  #missingSince: number | undefined;
 
   constructor(settings: ServiceSettings, deps: StafdDeps) {
     this.#deps = deps;
@@ -134,7 +136,6 @@ export class StafdService {
 
   async start(): Promise<void> {
     const { controllers, loop } = this.#core;
-    this.#begun = this.#deps.clock.now();
     this.#deps.browser.configure(this.settings);
     const saved = await this.#core.begin();
     this.#restoredSettled = saved?.settled ?? false;
@@ -261,9 +262,11 @@ export class StafdService {
 
   #settle(mdns: MdnsReport): void {
     if (this.#settled) return;
+    const now = this.#deps.clock.now();
+    this.#missingSince = mdns.missing ? (this.#missingSince ?? now) : undefined;
     if (!this.#restoredSettled) {
-      const patience = this.#begun + MDNS_PATIENCE_MS - this.#deps.clock.now();
-      if (mdns.incomplete !== undefined && (!mdns.missing || patience > 0)) return;
+      const absent = now - (this.#missingSince ?? now) >= MDNS_PATIENCE_MS;
+      if (mdns.incomplete !== undefined && !absent) return;
       if (this.#configured().some(({ answer }) => answer.kind === 'unknown')) return;
       const read = ({ extra: { log } }: DcRecord): boolean =>
         log.kind === 'known' && log.value.fresh;

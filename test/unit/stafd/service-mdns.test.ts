@@ -104,4 +104,17 @@ describe('settled', () => {
     await bench.reports();
     expect(bench.service.settled).toBe(true);
   });
+
+  test('is withheld while one that did not answer is being restarted', async () => {
+    const bench = new StafdBench();
+    bench.mdns = foundSoFar('avahi-daemon does not answer');
+    await bench.start();
+    await bench.clock.advance(600_000);
+    bench.mdns = { ...foundSoFar('avahi-daemon is not running'), missing: true };
+    bench.service.sourceChanged();
+    await bench.clock.advance(145_000);
+    expect(bench.service.settled).toBe(false);
+    await bench.clock.advance(65_000);
+    expect(bench.service.settled).toBe(true);
+  });
 });
