@@ -1,3 +1,7 @@
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import {
   entries,
@@ -21,6 +25,18 @@ mkdir /sys/kernel/config/nvmet/subsystems/${subsystemNqn(0)}/namespaces/2
 cd /sys/kernel/config/nvmet/subsystems/${subsystemNqn(0)}/namespaces/2
 echo -n /dev/kept > device_path; echo 1 > enable
 `;
+
+/** An ext4 as small as it can be: the machine has no program to make one. */
+function emptyFileSystem(): Buffer {
+  const directory = mkdtempSync(join(tmpdir(), 'kept-'));
+  try {
+    const file = join(directory, 'kept.ext4');
+    execFileSync('mke2fs', ['-q', '-t', 'ext4', '-O', '^has_journal', file, '256k']);
+    return readFileSync(file);
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
+}
 
 function ioc(index: number, fields = ''): string {
   const nqn = subsystemNqn(index);
@@ -58,8 +74,9 @@ it('stasadm diff tells what a reload then does, and what is mounted on what it d
   const [path] = of(before, 0)?.namespaces.filter((name) => name.endsWith('n2')) ?? [];
   const block = path?.replace(/c[0-9]+/, '') ?? '';
   await machine.waitFor(`test -b /dev/${block}`);
+  await machine.writeFile('/run/kept.ext4', emptyFileSystem());
   await machine.sh(
-    `mkfs.ext4 -q /dev/${block} && mkdir -p '/mnt/my data' && mount /dev/${block} '/mnt/my data'`,
+    `cat /run/kept.ext4 > /dev/${block} && mkdir -p '/mnt/my data' && mount /dev/${block} '/mnt/my data'`,
   );
 
   // Its discovery controller goes, one is added, and one has another option.

@@ -140,9 +140,10 @@ export async function runDiff(request: DiffRequest, context: DiffContext): Promi
       complain(`${daemon} would refuse to reload: ${shown(answer.preview.refused)}`);
     }
   }
+  const going = [...goingDevices(daemons)];
   let uses: Report['uses'];
   try {
-    uses = await context.blockUses.read([...goingDevices(daemons)]);
+    uses = going.length === 0 ? new Map() : await context.blockUses.read(going);
   } catch (thrown) {
     complain(toPortError(thrown).message);
   }

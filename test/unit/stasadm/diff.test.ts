@@ -185,6 +185,11 @@ describe('stasadm diff', () => {
     expect(asked).toEqual(['nvme0', 'nvme10', 'nvme2', 'nvme3']);
   });
 
+  it('does not look what is in use where nothing would be lost', async () => {
+    const uses = new PortError('no', { code: 'EACCES', errorClass: 'final' });
+    expect(await diff({ stafd: NOTHING, stacd: NOTHING, uses })).toMatchObject({ status: 0 });
+  });
+
   it('tells stacd which discovery controllers stafd would list no longer', async () => {
     const { stacd } = await diff({ stafd: STAFD, stacd: NOTHING });
     expect(stacd.previewedWith).toEqual([[dc('192.0.2.10', 'nvme0'), dc('192.0.2.14', 'nvme11')]]);
