@@ -18,6 +18,7 @@ import {
 import { addDiff, type DiffRequest } from './diff/command.ts';
 import { systemUuid } from './host-uuid.ts';
 import {
+  isSysConf,
   readIdentitySource,
   saveInConf,
   saveInFile,
@@ -67,7 +68,7 @@ async function save(
     await saveInConf(files, value);
     return;
   }
-  if (file === files.sysConf) {
+  if (isSysConf(files, file)) {
     program.error('error: the value and the configuration cannot be in one file', {
       exitCode: EXIT_USAGE,
     });

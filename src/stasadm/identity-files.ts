@@ -2,7 +2,7 @@
  * Where stasadm keeps what it makes: sys.conf, and files of their own that it names. Paths are below
  * `root`, which stands for `/`.
  */
-import { readFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { getSystemErrorMap } from 'node:util';
 import { setIniValueInBytes } from '../config/ini-edit.ts';
@@ -88,6 +88,18 @@ export async function saveInConf(
   if (before === undefined && value === undefined) return;
   const after = setIniValueInBytes(before ?? Buffer.alloc(0), HOST, key, value);
   if (before?.equals(after) !== true) await write(options.root, options.sysConf, after);
+}
+
+/** Whether a path leads to sys.conf itself, whose lines a value would take the place of. */
+export function isSysConf({ root, sysConf }: IdentityFilesOptions, path: string): boolean {
+  if (path === sysConf) return true;
+  try {
+    const [one, other] = [statSync(join(root, path)), statSync(join(root, sysConf))];
+    return one.ino === other.ino && one.dev === other.dev;
+  } catch {
+    // One of them is not there, or writing it says why not.
+    return false;
+  }
 }
 
 /**

@@ -188,6 +188,15 @@ describe('sys.conf', () => {
     expect(existsSync(join(root, SYS_CONF))).toBe(false);
   });
 
+  it('is not replaced by the value, whichever of its names is given', async () => {
+    put(SYS_CONF, '[Host]\nid=1\n');
+    symlinkSync('stas/sys.conf', join(root, '/etc/hostid'));
+    const { err, status } = await run('hostid', '-f', '/etc/hostid');
+    expect(status).toBe(2);
+    expect(err).toContain('cannot be in one file');
+    expect(get(SYS_CONF)).toBe('[Host]\nid=1\n');
+  });
+
   it('keeps its permissions, and a link to it', async () => {
     put('/real.conf', '[Host]\nkey=DHHC-1:00:x:\n');
     chmodSync(join(root, 'real.conf'), 0o600);
