@@ -169,10 +169,7 @@ function turn(model: ControllerModel): Step {
   if (phase.kind === 'queued') return { model: connecting, effects: [{ kind: 'connect' }] };
   if (model.doubtful && (phase.kind === 'waiting-retry' || phase.kind === 'probing')) {
     const effects: Effect[] = phase.kind === 'probing' ? [{ kind: 'cancel-probe' }] : [];
-    return {
-      model: connecting,
-      effects: [...effects, { kind: 'connect' }],
-    };
+    return { model: connecting, effects: [...effects, { kind: 'connect' }] };
   }
   return stay(model);
 }

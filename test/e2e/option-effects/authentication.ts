@@ -7,16 +7,7 @@ import { expect } from 'vitest';
 import { CONTROLLERS, HOST } from '../../../src/config/option-table.ts';
 import { identity as host } from '../../vm/image.ts';
 import { liveIo, type KernelView, type Lab } from '../lab.ts';
-import {
-  field,
-  inFile,
-  install,
-  NO_MDNS,
-  option,
-  runnable,
-  section,
-  type Files,
-} from './effect.ts';
+import { field, inFile, install, option, runnable, section, type Files } from './effect.ts';
 import { SECRETS } from './secrets.ts';
 
 const KEY_FILE = '/run/e2e-key';
@@ -44,7 +35,6 @@ const LINES: readonly string[] = [
 
 const KEY: Files = {
   sys: section(HOST, `key = ${SECRETS.host}`),
-  stafd: NO_MDNS,
   stacd: section(CONTROLLERS, ...LINES),
 };
 
@@ -80,7 +70,7 @@ async function observe(here: Lab): Promise<Seen> {
     here.kernelUntil('them connected', (all) => liveIo(all).length === count, 180_000);
 
   await install(here, KEY);
-  await here.systemctl('start stafd stacd');
+  await here.systemctl('start stacd');
   await connected(3);
   await install(here, KEY_IN_FILE);
   await here.systemctl('reload stacd');
