@@ -183,6 +183,7 @@ describe.each(sides)('calls and properties on $title', ({ open, skip }) => {
       introspectionXml: stacXml,
       methods: {
         'org.nvmexpress.stac.list_controllers': () => [[{ traddr: '1.2.3.4' }]],
+        'org.nvmexpress.stac.v1.preview_reload': () => ['{}'],
         'org.nvmexpress.stac.debug.process_info': () => ['{}'],
         'org.nvmexpress.stac.debug.controller_info': () => ['{}'],
       },
