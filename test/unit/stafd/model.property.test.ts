@@ -246,6 +246,7 @@ class History {
     const { incomplete: mdnsIncomplete, mute, reported: mdns } = this.#mdns;
     return {
       ...{ now: this.#bench.clock.now(), addresses: ADDRESSES, configured, unresolved: [] },
+      resolved: new Map(),
       ...{ boot: [], bootDoubt: false },
       ...{ mdns, mute, mdnsIncomplete, excluded, persistence },
     };

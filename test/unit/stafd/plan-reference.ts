@@ -12,10 +12,12 @@ export interface SourcesSay {
   /** Milliseconds, monotonic. */
   readonly now: number;
   readonly addresses: readonly string[];
-  /** Lines whose name has this address now. */
+  /** Addresses that the names of lines have now. */
   readonly configured: readonly string[];
-  /** Lines whose name had this address and does not resolve now. */
+  /** Names of lines that do not resolve now. */
   readonly unresolved: readonly string[];
+  /** The address that each of the other names has now. */
+  readonly resolved: ReadonlyMap<string, string>;
   /** What the boot firmware lists, and whether it may list more. */
   readonly boot: readonly string[];
   readonly bootDoubt: boolean;
@@ -69,8 +71,13 @@ export function expectedDcs(
     if (say.configured.includes(traddr) || say.mdns.includes(traddr)) return true;
     if (say.boot.includes(traddr)) return true;
     if (say.bootDoubt && dc?.sources.has(bootSource(traddr)) === true) return true;
-    const known = dc?.sources.has(`configured:${traddr}`) === true;
-    if (known && say.unresolved.includes(traddr)) return true;
+    const asked = (name: string): boolean => dc?.sources.has(`configured:${name}`) === true;
+    if (say.unresolved.some(asked)) return true;
+    for (const [name, now] of say.resolved) {
+      const log = before.get(now)?.log ?? UNREAD;
+      // Whether there is a DC where the name has moved is only known when its log was read there.
+      if (asked(name) && !(log.kind === 'known' && log.value.fresh)) return true;
+    }
     if (keptByMdns(say, dc)) return true;
     return [...standing].some((referrer) => {
       const log = before.get(referrer)?.log ?? UNREAD;

@@ -31,8 +31,11 @@ const log: fc.Arbitrary<LogAnswer> = fc.oneof(
 const moment = fc.record({
   /** Seconds since the moment before. */
   after: fc.constantFrom(0, 1, 59, 60, 3_600),
-  /** Lines with an address, and lines of the same source whose name is not resolved now. */
-  configured: fc.dictionary(fc.constantFrom(...TRADDRS), fc.boolean()),
+  /** What the names of lines are now: any address, each its own most often, or not resolved. */
+  configured: fc.dictionary(
+    fc.constantFrom(...TRADDRS),
+    fc.constantFrom('own', 'own', 'unresolved', ...TRADDRS),
+  ),
   boot: fc.oneof({ weight: 2, arbitrary: fc.constant<string[]>([]) }, some),
   bootDoubt: fc.boolean(),
   mdns: some,
@@ -49,19 +52,22 @@ const moment = fc.record({
 type Moment = typeof moment extends fc.Arbitrary<infer T> ? T : never;
 
 function say(now: Moment, at: number): SourcesSay {
-  const lines = Object.entries(now.configured);
-  const those = (resolved: boolean): readonly string[] =>
-    lines.filter(([, is]) => is === resolved).map(([traddr]) => traddr);
-  const configured = { configured: those(true), unresolved: those(false) };
-  return { ...now, now: at, addresses: TRADDRS, ...configured };
+  const resolved = new Map<string, string>();
+  const unresolved: string[] = [];
+  for (const [name, answer] of Object.entries(now.configured)) {
+    if (answer === 'unresolved') unresolved.push(name);
+    else resolved.set(name, answer === 'own' ? name : answer);
+  }
+  const configured = [...resolved.values()];
+  return { ...now, now: at, addresses: TRADDRS, configured, unresolved, resolved };
 }
 
 function plan(what: SourcesSay, there: ReadonlyMap<string, DcSnapshot>): readonly DcAction[] {
-  const line = (traddr: string, resolved: boolean, source = `configured:${traddr}`) => ({
+  const line = (traddr: string | undefined, source: string) => ({
     source,
     options: {},
     hostId: '',
-    answer: resolved ? known(dcTid(traddr)) : unknown('no such name'),
+    answer: traddr === undefined ? unknown('no such name') : known(dcTid(traddr)),
   });
   return planDiscoveryControllers(
     snapshot({
@@ -71,9 +77,9 @@ function plan(what: SourcesSay, there: ReadonlyMap<string, DcSnapshot>): readonl
         excludes: what.excluded.map((traddr) => ({ traddr, file: 'stafd.conf', line: 1 })),
       }),
       configured: [
-        ...what.configured.map((traddr) => line(traddr, true)),
-        ...what.unresolved.map((traddr) => line(traddr, false)),
-        ...what.boot.map((traddr) => line(traddr, true, bootSource(traddr))),
+        ...[...what.resolved].map(([name, traddr]) => line(traddr, `configured:${name}`)),
+        ...what.unresolved.map((name) => line(undefined, `configured:${name}`)),
+        ...what.boot.map((traddr) => line(traddr, bootSource(traddr))),
       ],
       bootDoubt: what.bootDoubt ? 'a table cannot be read' : undefined,
       mdns: mdnsReport(what),
@@ -192,7 +198,7 @@ test('drops nothing while no source answers, except what is excluded', () => {
       const world = new World();
       for (const now of moments) world.pass(now);
       const before = [...world.there];
-      const lines = [...world.there.keys()].map((traddr) => [traddr, false] as const);
+      const lines = TRADDRS.map((traddr) => [traddr, 'unresolved'] as const);
       world.pass({
         ...last,
         configured: Object.fromEntries(lines),
