@@ -155,7 +155,11 @@ describe("a discovery controller's commands", () => {
     await here.dc({ op: 'set-entries', controller: '8012', entries: entries(count) });
     const whole = (dcs: ReadonlyMap<string, KnownDc>): boolean =>
       dcs.get('8012')?.['log-pages'].length === count;
-    await knownDcsUntil(here, `${String(count)} entries`, whole, 180_000);
+    const dcs = await knownDcsUntil(here, `${String(count)} entries`, whole, 180_000);
+    // In their order: none was read twice, or cut in two where a command ends.
+    expect(dcs.get('8012')?.['log-pages'].map(({ subnqn }) => subnqn)).toEqual(
+      entries(count).map(({ subnqn }) => subnqn),
+    );
   });
 
   it('read a log again that changed under them, and keep the last one of a log that never rests', async () => {

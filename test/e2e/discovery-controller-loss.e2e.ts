@@ -49,6 +49,8 @@ describe('a discovery controller that is lost', () => {
 
   /** stafd says what it last read, and stacd's connections are the same. */
   async function expectUndisturbed(port: number): Promise<void> {
+    // Time for a wrong decision to be made and carried out.
+    await new Promise((resolve) => setTimeout(resolve, 4_000));
     const dc = (await knownDcs(here)).get(String(port));
     expect(dc?.log).toMatchObject({ state: 'known', fresh: true });
     expect(dc?.['log-pages']).toHaveLength(1);

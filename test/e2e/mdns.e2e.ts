@@ -246,6 +246,9 @@ describe('discovery controllers that announce themselves by mDNS', () => {
     await connectedTo('192.0.2.2 8010 mdns-a', '192.0.2.2 8011 mdns-a');
     await lose(8011);
     await here.listUntil('stafctl', (dcs) => dcs.length === 1);
+    const atOnce =
+      (await timeOf(/8011.* - Removed: mDNS no longer reports it/)) - (await timeOf(lossOf(8011)));
+    expect(atOnce).toBeLessThan(15_000);
     await reload(SETTINGS);
   });
 
