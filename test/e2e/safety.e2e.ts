@@ -14,6 +14,20 @@ import {
 import { lab } from './vitest-lab.ts';
 
 const COUNT = 4;
+const REMEMBERED = '/run/stafd/last-known-config.json';
+
+/** Entries that name a subsystem that is there, and that nobody may follow. */
+const HOSTILE = [
+  { subnqn: `${subsystemNqn(COUNT)}\nforged line` },
+  { trsvcid: '4420,reconnect_delay=33' },
+  { subnqn: { hex: `${Buffer.from(subsystemNqn(COUNT)).toString('hex')}ff` } },
+  // This one is dropped without a word.
+  { traddr: '0.0.0.0' },
+].map((fields, index) => ({
+  ...entries(1, '127.0.0.1', COUNT)[0],
+  id: `hostile${String(index)}`,
+  ...fields,
+}));
 
 // In order, on the same connections: none of the disturbances may touch them.
 describe('connections outlive the daemons', () => {
@@ -23,7 +37,7 @@ describe('connections outlive the daemons', () => {
   beforeAll(async () => {
     here = await lab();
     await here.reset();
-    await here.targets({ ports: [LOCAL_PORT], subsystems: subsystems(COUNT) });
+    await here.targets({ ports: [LOCAL_PORT], subsystems: subsystems(COUNT + 1) });
     await here.addDc({ entries: entries(COUNT) });
     await here.configure('stafd', stafdConf('transport=tcp;traddr=127.0.0.1'));
     await here.systemctl('start stafd stacd');
@@ -83,6 +97,16 @@ describe('connections outlive the daemons', () => {
     await expectUndisturbed();
   });
 
+  it('a start of stafd with a damaged memory, which is set aside', async () => {
+    await here.machine.sh(`systemctl stop stafd; echo '{"daemon":"stafd"' > ${REMEMBERED}`);
+    await here.systemctl('start stafd');
+    await expectUndisturbed();
+    const files = `${REMEMBERED} ${REMEMBERED.replaceAll('stafd', 'stacd')}`;
+    expect(await here.machine.sh(`stat -c '%a %U' ${files}`)).toBe('600 root\n600 root\n');
+    await here.machine.sh(`test -e ${REMEMBERED}.damaged`);
+    expect((await here.journal('stafd')).match(/is not usable; it was set aside/g)).toHaveLength(1);
+  });
+
   it('a reload of both', async () => {
     await here.systemctl('reload stafd stacd');
     await expectUndisturbed();
@@ -104,8 +128,21 @@ describe('connections outlive the daemons', () => {
   it('are dropped when a reachable discovery controller empties its log', async () => {
     await here.dc({ op: 'set-entries', entries: [] });
     await here.kernelUntil('none', (all) => liveIo(all).length === 0);
-    await here.dc({ op: 'set-entries', entries: entries(COUNT) });
+  });
+
+  it('are made again as the log lists them, and nothing that is not allowed in one', async () => {
+    await here.dc({ op: 'set-entries', entries: [...HOSTILE, ...entries(COUNT)] });
     await here.kernelUntil('all again', (all) => liveIo(all).length === COUNT);
+    const listed = await here.listUntil('stacctl', (all) =>
+      all.every(({ connected }) => connected === 'True'),
+    );
+    const allowed = entries(COUNT).map(({ subnqn }) => subnqn);
+    expect(listed.map(({ subsysnqn }) => subsysnqn).sort()).toEqual(allowed);
+    const kernel = liveIo(await here.kernel());
+    expect(kernel.map(({ subsysnqn }) => subsysnqn).sort()).toEqual(allowed);
+    // The first of them is shown, on one line.
+    const line = /Refused a log page entry: .*forged line.* \(and 2 more\)/g;
+    expect((await here.journal('stafd')).match(line)).toHaveLength(1);
   });
 
   it('are dropped by an exclude, and by the removal of their discovery controller', async () => {
