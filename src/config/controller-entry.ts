@@ -247,7 +247,8 @@ export function readController(
 
 /**
  * Reads one `exclude=` value; undefined if it excludes nothing. An entry with a mistake excludes
- * nothing at all: without the mistaken field it would exclude more than was meant.
+ * nothing at all: without the mistaken field it would exclude more than was meant. A host-traddr,
+ * which is no mistake of form, is passed over with a warning, as nvme-stas passes it over.
  */
 export function readExclude(text: string, place: Place, report: ReportNote): Exclude | undefined {
   const { fields, malformed } = splitFields(text, EXCLUDE_SKIPPED, report);

@@ -116,7 +116,7 @@ const OWN_FIELDS: readonly FieldDescription[] = [
     value: { kind: 'dhchap-secret' },
     mandatoryFor: [],
     otherwise: 'the key of sys.conf',
-    description: 'The secret that the host proves itself with.',
+    description: 'The secret that the host proves itself with, to I/O controllers only.',
   },
   {
     name: 'dhchap-ctrl-secret',
@@ -124,7 +124,7 @@ const OWN_FIELDS: readonly FieldDescription[] = [
     value: { kind: 'dhchap-secret' },
     mandatoryFor: [],
     otherwise: 'the controller need not prove itself',
-    description: 'The secret that the controller has to prove itself with.',
+    description: 'The secret that an I/O controller has to prove itself with.',
   },
 ];
 

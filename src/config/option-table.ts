@@ -364,7 +364,7 @@ export const OPTIONS: readonly OptionDescription[] = [
     value: { kind: 'text-or-file', secret: true },
     defaults: { sys: 'file:///etc/nvme/hostkey' },
     description:
-      "The host's DH-HMAC-CHAP secret (DHHC-1:...), for controllers that ask for authentication.",
+      "The host's DH-HMAC-CHAP secret (DHHC-1:...), for I/O controllers that authenticate hosts.",
   },
   {
     section: HOST,

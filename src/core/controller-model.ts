@@ -8,7 +8,7 @@ export interface Failure {
   readonly errorClass: 'retry' | 'final';
 }
 
-/** The three steps after a discovery controller is connected, in their order (SPEC: stafd). */
+/** The three steps after a discovery controller is connected, in their order. */
 export type DiscoveryOp = 'register' | 'read-support' | 'read-log';
 
 /** Where a discovery controller's commands stand; `none` for I/O controllers. */
