@@ -62,9 +62,15 @@ describe('the main job', () => {
     expect(liveIo(kernel)[0]?.address).toContain('traddr=::1');
   });
 
-  it("follows the kernel target's own discovery controller", async () => {
+  it("follows the kernel target's own discovery controller, by its name, beside one without address", async () => {
     await here.targets({ ports: [LOCAL_PORT], subsystems: subsystems(2) });
-    await here.configure('stafd', stafdConf('transport=tcp;traddr=127.0.0.1;trsvcid=4420'));
+    await here.configure(
+      'stafd',
+      stafdConf(
+        'transport=tcp;traddr=nowhere.invalid',
+        'transport=tcp;traddr=localhost;trsvcid=4420',
+      ),
+    );
     await here.systemctl('start stafd stacd');
     const kernel = await here.kernelUntil('both', (all) => liveIo(all).length === 2);
     expect(new Set(liveIo(kernel).map(({ subsysnqn }) => subsysnqn))).toEqual(
