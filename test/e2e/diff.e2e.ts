@@ -71,8 +71,15 @@ it('stasadm diff tells what a reload then does, and what is mounted on what it d
     'the discovery controller, and two I/O controllers',
     (all) => liveDc(all).length === 1 && liveIo(all).length === 2,
   );
-  const [path] = of(before, 0)?.namespaces.filter((name) => name.endsWith('n2')) ?? [];
-  const block = path?.replace(/c[0-9]+/, '') ?? '';
+  // By its number on the target: the kernel looks at namespaces side by side, and names them so.
+  const path = `/sys/class/nvme/${of(before, 0)?.device ?? ''}/nvme*n*/nsid`;
+  const found = await machine.waitFor(`grep -lx 2 ${path}`);
+  const block =
+    found
+      .trim()
+      .split('/')
+      .at(-2)
+      ?.replace(/c[0-9]+/, '') ?? '';
   await machine.waitFor(`test -b /dev/${block}`);
   await machine.writeFile('/run/kept.ext4', emptyFileSystem());
   await machine.sh(
