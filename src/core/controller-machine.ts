@@ -122,7 +122,7 @@ function kick(model: ControllerModel, context: StepContext): Step {
     case 'parting':
       return pollAgain(model);
     case 'held':
-      return probe({ ...model, attempts: 0, failingSince: undefined, hangs: false });
+      return probe({ ...model, attempts: 0, failingSince: undefined, toldCodes: [], hangs: false });
     case 'idle':
       return begin(model, context);
     case 'probing':
@@ -195,14 +195,16 @@ function failed(
   const failingSince = model.failingSince ?? now;
   const outOfReachSince = model.outOfReachSince ?? now;
   const hangs = heldMs === undefined ? model.hangs : heldMs > HANG_MS;
-  const tried = { ...model, attempts, lastError: error, failingSince, outOfReachSince, hangs };
+  const first = !model.toldCodes.includes(error.code);
+  const toldCodes = first ? [...model.toldCodes, error.code] : model.toldCodes;
+  const failing = { failingSince, toldCodes, outOfReachSince, hangs };
+  const tried = { ...model, attempts, lastError: error, ...failing };
   if (policy.maxAttempts > 0 && attempts >= policy.maxAttempts) {
     const effects: Effect[] = [{ kind: 'report', report: { kind: 'held', attempts } }];
     if (model.doubtful) effects.push({ kind: 'dequeue' });
     return { model: { ...tried, doubtful: false, phase: { kind: 'held', why: 'ncc' } }, effects };
   }
   const delayMs = retryDelayMs(attempts, context.random);
-  const first = model.failingSince === undefined;
   const effects: Effect[] = [
     {
       kind: 'report',
@@ -270,6 +272,7 @@ function hold(
     attempts: 0,
     lastError: undefined,
     failingSince: undefined,
+    toldCodes: [],
     outOfReachSince: undefined,
     kernelFailed: undefined,
     hangs: false,

@@ -71,6 +71,8 @@ export interface ControllerModel {
   readonly lastError: Failure | undefined;
   /** Time of the first failure since it was last connected. */
   readonly failingSince: number | undefined;
+  /** Codes of the failures since then: each is told to people once. */
+  readonly toldCodes: readonly string[];
   /**
    * Since when it is out of reach: its connection was lost, or it was looked for in vain. Undefined
    * while it is connected, and from then on through the polls that succeed.
@@ -160,6 +162,7 @@ export type Report =
   | {
       readonly kind: 'connect-failed';
       readonly error: Failure;
+      /** Of its code, since it was last connected. */
       readonly first: boolean;
       readonly delayMs: number;
       /** How long others had to wait for it, where that was long. */
@@ -220,6 +223,7 @@ export function newController(
     attempts: 0,
     lastError: undefined,
     failingSince: undefined,
+    toldCodes: [],
     doubtful: false,
     hangs: false,
     kernelFailed: undefined,

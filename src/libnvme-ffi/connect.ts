@@ -1,6 +1,6 @@
 import { PortError } from '../ports/errors.ts';
 import type { ConnectPlan } from './connect-plan.ts';
-import { errnoError, knownErrno } from './errors.ts';
+import { errnoError, knownErrno, WORDS_WITH_KEY } from './errors.ts';
 import { writeMembers } from './layouts.ts';
 import type { Libc } from './libc.ts';
 import type { Libnvme } from './libnvme.ts';
@@ -63,7 +63,9 @@ export function connectController(api: NativeApi, plan: ConnectPlan): Promise<st
       }
       const config = fabricsConfigBytes(libnvme, plan.config);
       const outcome = await callAsync(libnvme.addCtrl, host, ctrl, config);
-      if (outcome.result !== 0) throw connectError(outcome, root.messages(), libc);
+      if (outcome.result !== 0) {
+        throw connectError(outcome, root.messages(), libc, plan.hostKey !== undefined);
+      }
       const name = libnvme.ctrlName(ctrl);
       if (name === null) throw errnoError(DOING, NO_NAME);
       return name;
@@ -79,9 +81,15 @@ const WRITE_FAILED = 1006;
 const NO_NAME = 1009;
 
 /** libnvme 1.0 to 1.2 return some of their numbers negated instead of setting errno. */
-function connectError(outcome: CallResult<number>, messages: string, libc: Libc): PortError {
+function connectError(
+  outcome: CallResult<number>,
+  messages: string,
+  libc: Libc,
+  withKey: boolean,
+): PortError {
+  const words = withKey ? WORDS_WITH_KEY : undefined;
   const number = outcome.result < -1 ? -outcome.result : outcome.errno;
-  if (knownErrno(number) !== undefined) return errnoError(DOING, number);
+  if (knownErrno(number) !== undefined) return errnoError(DOING, number, words);
   const errno = errnoInMessages(messages, libc.strerror);
   switch (number) {
     case OPEN_FAILED:
@@ -89,7 +97,7 @@ function connectError(outcome: CallResult<number>, messages: string, libc: Libc)
         ? noFabrics()
         : errnoError(`${DOING}: opening /dev/nvme-fabrics`, errno);
     case WRITE_FAILED:
-      return errnoError(DOING, errno ?? number);
+      return errnoError(DOING, errno ?? number, words);
     default:
       return errnoError(DOING, number);
   }

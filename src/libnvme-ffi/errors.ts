@@ -60,7 +60,13 @@ const ERRNO: ReadonlyMap<number, ErrnoMeaning> = new Map([
   [114, retry('EALREADY', 'the kernel already has this connection')],
   [121, retry('EREMOTEIO', 'the target failed')],
   [126, final('ENOKEY', 'the target asks for authentication and the key for it is missing')],
-  [129, final('EKEYREJECTED', 'authentication failed')],
+  [
+    129,
+    final(
+      'EKEYREJECTED',
+      'authentication failed: host and target do not have the same key (dhchap-secret, dhchap-ctrl-secret)',
+    ),
+  ],
 ]);
 
 /** libnvme's numbers that stand for an errno of the write to /dev/nvme-fabrics. */
@@ -91,6 +97,18 @@ const CONNECT_OTHER: ReadonlyMap<number, ErrnoMeaning> = new Map([
   [1011, retry('CONNECT_FAILED', 'the new controller vanished at once')],
 ]);
 
+/**
+ * Words for errno values that may be about the key, where one was given. Older kernels say
+ * ECONNREFUSED of a key that does not fit; any says EIO when the target breaks off for it.
+ */
+export const WORDS_WITH_KEY: ReadonlyMap<number, string> = new Map([
+  [
+    5,
+    'the controller refused the connection or failed during it, perhaps for the key (see the kernel log)',
+  ],
+  [111, 'connection refused: nothing listens there, or the target does not have the same key'],
+]);
+
 /** Words for errno values that mean something else when a controller was to carry out a command. */
 const COMMAND_WORDS: ReadonlyMap<number, string> = new Map([
   [4, 'the connection broke before the controller answered'],
@@ -107,7 +125,7 @@ export function knownErrno(number: number): number | undefined {
 /**
  * @param doing what failed, e.g. `connect`: begins the message.
  * @param number an errno, or a number of libnvme.
- * @param betterWords words that fit what was done, where there are any.
+ * @param betterWords words by errno that fit what was done, where there are any.
  */
 export function errnoError(
   doing: string,
@@ -121,7 +139,7 @@ export function errnoError(
       : (ERRNO.get(errno) ?? retry(`ERRNO_${errno}`, `error ${errno}`));
   const { code, errorClass, words } =
     meaning ?? retry('CONNECT_FAILED', `libnvme reports error ${number}`);
-  return new PortError(`${doing}: ${betterWords?.get(number) ?? words} (${code})`, {
+  return new PortError(`${doing}: ${betterWords?.get(errno ?? number) ?? words} (${code})`, {
     code,
     errorClass,
     ...(errno === undefined ? {} : { errno }),

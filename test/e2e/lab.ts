@@ -14,7 +14,7 @@ import { build } from 'esbuild';
 import { buildPackage } from '../../tools/package.ts';
 import { applyTargets, clearTargets } from '../targets/host.ts';
 import type { TargetDocument } from '../targets/spec.ts';
-import type { Suite } from '../vm/image.ts';
+import { identity as host, type Suite } from '../vm/image.ts';
 import { startMachine, type Machine } from '../vm/machine.ts';
 
 /** Where the laboratory's own programs are in the machine. */
@@ -185,8 +185,7 @@ class RunningLab implements Lab {
         'for d in stafd stacd; do printf "[Service Discovery]\\nzeroconf = disabled\\n" > /etc/stas/$d.conf; done',
         'sed -i /zeroconf/d /etc/stas/stacd.conf; sed -i "/Service Disc/d" /etc/stas/stacd.conf',
         'rm -f /etc/stas/sys.conf',
-        '[ -s /etc/nvme/hostnqn ] || stasadm hostnqn -f /etc/nvme/hostnqn',
-        '[ -s /etc/nvme/hostid ] || stasadm hostid -f /etc/nvme/hostid',
+        `echo ${host.hostNqn} >/etc/nvme/hostnqn; echo ${host.hostId} >/etc/nvme/hostid`,
         'modprobe nvme-tcp',
       ].join('\n'),
       { timeoutMs: 180_000 },
@@ -276,7 +275,13 @@ class RunningLab implements Lab {
           [device, state, subsysnqn, address].join(' '),
         );
         throw new Error(
-          `the kernel does not show ${what} within ${String(timeoutMs)} ms:\n${seen.join('\n')}\n${await this.journal('stafd')}${await this.journal('stacd')}`,
+          [
+            `the kernel does not show ${what} within ${String(timeoutMs)} ms:`,
+            ...seen,
+            await this.journal('stafd'),
+            await this.journal('stacd'),
+            await this.machine.sh('dmesg | tail -n 40'),
+          ].join('\n'),
         );
       }
       await new Promise((resolve) => setTimeout(resolve, 150));

@@ -50,6 +50,17 @@ describe('retries', () => {
     expect(world.phase.kind).toBe('probing');
   });
 
+  test('says of each reason in a spell once that it is the first, whatever comes between', () => {
+    const world = new MachineWorld('io');
+    world.feed({ kind: 'start' });
+    for (const code of ['A', 'B', 'A', 'B']) {
+      world.answerProbe({ ...RETRY, code });
+      world.advance(40_000);
+    }
+    const firsts = world.reports.map((report) => 'first' in report && report.first);
+    expect(firsts).toEqual([true, true, false, false]);
+  });
+
   test('says only of the first failure of a spell that it is the first', () => {
     const world = new MachineWorld('io');
     world.feed({ kind: 'start' });

@@ -143,9 +143,12 @@ function connect(plan: Partial<ConnectPlan> = {}): Promise<string> {
   return connectController({ libnvme: fake.libnvme, libc }, { ...PLAN, ...plan });
 }
 
-async function failure(outcome: AddOutcome): Promise<PortError> {
+async function failure(
+  outcome: AddOutcome,
+  changes: Partial<ConnectPlan> = {},
+): Promise<PortError> {
   fake.outcome = outcome;
-  const error: unknown = await connect().then(
+  const error: unknown = await connect(changes).then(
     () => undefined,
     (thrown: unknown) => thrown,
   );
@@ -212,6 +215,15 @@ describe('a failed connection', () => {
   ])('is told by %s', async (_, outcome, code) => {
     expect((await failure(outcome)).code).toBe(code);
   });
+
+  test.each([[{ result: -1, errno: 1017 }], [{ result: -1, errno: EIO }]])(
+    'may be about the key, where there is one: %o',
+    async (outcome) => {
+      expect((await failure(outcome)).message).not.toMatch(/key/);
+      const hostKey = new Secret('DHHC-1:00:c2VjcmV0:');
+      expect((await failure(outcome, { hostKey })).message).toMatch(/key/);
+    },
+  );
 
   test.each([
     [ENOENT, 'NO_FABRICS'],
