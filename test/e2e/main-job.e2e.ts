@@ -1,12 +1,14 @@
-import { beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import {
   entries,
+  identity,
   liveDc,
   liveIo,
   LOCAL_PORT,
   stafdConf,
   subsystemNqn,
   subsystems,
+  type KernelView,
   type Lab,
 } from './lab.ts';
 import { lab } from './vitest-lab.ts';
@@ -96,6 +98,80 @@ describe('the main job', () => {
     const kept = (all: typeof before) =>
       liveIo(all).find(({ subsysnqn }) => subsysnqn === subsystemNqn(1))?.inode;
     expect(kept(removed)).toBe(kept(before));
+  });
+
+  it("connects each of a subsystem's paths once, by whatever interfaces, logs and lines it is found", async () => {
+    const target = '198.51.100.9';
+    const links = { 'e2e-a': '198.51.100.1', 'e2e-b': '203.0.113.1' } as const;
+    onTestFinished(async () => {
+      // A connection whose interface is gone takes long to end.
+      await here.machine.exec('systemctl stop stafd stacd; nvme disconnect-all', {
+        timeoutMs: 180_000,
+      });
+      for (const link of Object.keys(links)) await here.machine.exec(`ip link delete ${link}`);
+    });
+    // The address of the target is on both links: which one a packet takes is the host's choice.
+    await here.machine.sh(
+      Object.entries(links)
+        .map(
+          ([link, own]) =>
+            `ip link add ${link} type dummy; ip link set ${link} up; ip address add ${own}/24 dev ${link}; ip address add ${target}/32 dev ${link}`,
+        )
+        .join('\n'),
+    );
+    const ports = ['4420', '4421'];
+    await here.targets({
+      ports: ports.map((service, index) => ({
+        ...{ id: index + 1, transport: 'tcp', address: '0.0.0.0', service },
+      })),
+      subsystems: subsystems(1, [1, 2]),
+    });
+    /** All of them, and the first one twice. */
+    const log = [...ports, '4420'].map((trsvcid, index) => ({
+      ...entries(1, target)[0],
+      ...{ id: `path${String(index)}`, portid: index, trsvcid },
+    }));
+    for (const port of [8009, 8010]) {
+      const listen = [{ address: '0.0.0.0', port }];
+      await here.addDc({ name: String(port), listen, entries: log });
+    }
+    const via = (link: keyof typeof links): string =>
+      `host-iface=${link};host-traddr=${links[link]}`;
+    const dc = (port: number, link: keyof typeof links): string =>
+      `transport=tcp;traddr=${target};trsvcid=${String(port)};${via(link)}`;
+    await here.configure(
+      'stafd',
+      stafdConf(dc(8009, 'e2e-a'), dc(8009, 'e2e-b'), dc(8010, 'e2e-a')),
+    );
+    await here.configure(
+      'stacd',
+      `[Controllers]\ncontroller = transport=tcp;traddr=${target};trsvcid=4420;nqn=${subsystemNqn(0)};${via('e2e-a')}\n`,
+    );
+    await here.systemctl('start stafd stacd');
+
+    const paths = (all: readonly KernelView[]): readonly string[] =>
+      liveIo(all)
+        .map(({ address }) => /trsvcid=(\d+).*host_iface=([^,]+)/.exec(address ?? '')?.slice(1))
+        .map((path) => path?.join(' ') ?? '?')
+        .sort();
+    const pathsUntil = (...wanted: readonly string[]): Promise<readonly KernelView[]> =>
+      here.kernelUntil(wanted.join(), (all) => paths(all).join() === wanted.join());
+    await here.kernelUntil('three DCs', (all) => liveDc(all).length === 3);
+    const four = await pathsUntil('4420 e2e-a', '4420 e2e-b', '4421 e2e-a', '4421 e2e-b');
+    await here.listUntil(
+      'stacctl',
+      (all) => all.length === 4 && all.every(({ connected }) => connected === 'True'),
+    );
+    // One log more or less makes no difference while another lists the same.
+    await here.dc({ op: 'set-entries', controller: '8010', entries: [] });
+    await new Promise((resolve) => setTimeout(resolve, 3_000));
+    expect(liveIo(await here.kernel()).map(identity)).toEqual(liveIo(four).map(identity));
+    await here.dc({ op: 'remove-entries', controller: '8009', ids: ['path1', 'path2'] });
+    await pathsUntil('4420 e2e-a', '4420 e2e-b');
+    // What is configured needs no log.
+    await here.dc({ op: 'set-entries', controller: '8009', entries: [] });
+    const [last] = liveIo(await pathsUntil('4420 e2e-a'));
+    expect(liveIo(four).map(identity)).toContain(last && identity(last));
   });
 
   it('registers with a DDC once, asks for the supported log pages, and then for the log', async () => {

@@ -36,26 +36,32 @@ const SCOPE = {
   own: 'disconnect-scope = only-stas-connections',
   all: 'disconnect-scope = all-connections-matching-disconnect-trtypes',
 } as const;
-const TWICE = 'connect-attempts-on-ncc = 2';
-const FOR_EVER = 'connect-attempts-on-ncc = 0';
+
+function attemptsOnNcc(count: number): string {
+  return `connect-attempts-on-ncc = ${String(count)}`;
+}
 
 /** What is configured, moment by moment; each moment's title says what is expected after it. */
 const MOMENTS = {
-  start: conf([SCOPE.none, TWICE], 'first'),
-  'its own one stays': conf([SCOPE.none, TWICE]),
-  'it is taken over again': conf([SCOPE.own, TWICE], 'first', 'second'),
-  'its own one goes': conf([SCOPE.own, TWICE], 'second'),
+  start: conf([SCOPE.none, attemptsOnNcc(1)], 'first'),
+  'its own one stays': conf([SCOPE.none, attemptsOnNcc(3)]),
+  'it is taken over again': conf([SCOPE.own, attemptsOnNcc(2)], 'first', 'second'),
+  'its own one goes': conf([SCOPE.own, attemptsOnNcc(2)], 'second'),
   'other transports are asked for': conf(
-    [SCOPE.all, 'disconnect-trtypes = fc+rdma', TWICE],
+    [SCOPE.all, 'disconnect-trtypes = fc+rdma', attemptsOnNcc(2)],
     ...(['second', 'third'] as const),
   ),
   'what nobody asks for goes': conf(
-    [SCOPE.all, 'disconnect-trtypes = rdma+tcp', FOR_EVER],
+    [SCOPE.all, 'disconnect-trtypes = rdma+tcp', attemptsOnNcc(0)],
     ...(['second', 'third'] as const),
   ),
 } as const;
 
-type Moment = keyof typeof MOMENTS;
+/** Afterwards, with the same configuration: one that somebody connects while stacd runs, or not. */
+const LATER_MOMENTS = ['added while stacd runs', 'added before it starts, without stafd'] as const;
+const LAST = 'and with stafd';
+
+type Moment = keyof typeof MOMENTS | (typeof LATER_MOMENTS)[number] | typeof LAST;
 
 const STAFD: Files = { stafd: stafdConf('transport=tcp;traddr=127.0.0.1') };
 
@@ -67,10 +73,10 @@ const REFUSED = [
 
 interface Seen {
   readonly kernel: Readonly<Record<Moment, readonly KernelView[]>>;
-  /** How often it was tried to connect while two attempts were allowed, by port. */
-  readonly limited: Readonly<Record<number, number>>;
-  /** How often to the one with NCC after the last reload. */
-  readonly unlimited: number;
+  /** How often the kernel tried to connect after a reload, by port, when so many were allowed. */
+  readonly tried: Readonly<Record<number, Readonly<Record<number, number>>>>;
+  /** How often to the one with NCC from when it was held until the next reload, by what happened. */
+  readonly held: { readonly stillSet: number; readonly cleared: number };
 }
 
 async function attempts(here: Lab): Promise<Readonly<Record<number, number>>> {
@@ -108,7 +114,10 @@ async function observe(here: Lab): Promise<Seen> {
   await watchHosts(here.machine);
 
   const kernel: Partial<Record<Moment, readonly KernelView[]>> = {};
-  const moment = async (name: Moment, settled: () => Promise<unknown>): Promise<void> => {
+  const moment = async (
+    name: keyof typeof MOMENTS,
+    settled: () => Promise<unknown>,
+  ): Promise<void> => {
     await install(here, { ...STAFD, stacd: MOMENTS[name] });
     await here.systemctl(name === 'start' ? 'start stafd stacd' : 'reload stacd');
     await settled();
@@ -133,34 +142,80 @@ async function observe(here: Lab): Promise<Seen> {
       (all) => !all.some(({ subsysnqn }) => subsysnqn === nqnOf(name)),
       180_000,
     );
-  const until = async (port: number, count: number): Promise<Seen['limited']> => {
+  const [{ port: ncc }, { port: other }] = REFUSED;
+  /** Attempts at both since `from`, once there are so many at one of them. */
+  const since = async (
+    from: Seen['tried'][number],
+    port: number,
+    count: number,
+  ): Promise<Seen['tried'][number]> => {
     const end = Date.now() + 180_000;
     for (;;) {
       const made = await attempts(here);
-      if ((made[port] ?? 0) >= count) return made;
+      const counted = Object.fromEntries(
+        REFUSED.map(({ port: each }) => [each, (made[each] ?? 0) - (from[each] ?? 0)]),
+      );
+      if ((counted[port] ?? 0) >= count) return counted;
       if (Date.now() > end) throw new Error(`too few attempts: ${JSON.stringify(made)}`);
       await new Promise((resolve) => setTimeout(resolve, 500));
     }
   };
+  const untilHeld = (): Promise<unknown> =>
+    here.listUntil('stacctl', (all) =>
+      all.some(
+        ({ state, subsysnqn }) =>
+          subsysnqn === nqnOf(REFUSED[0].id) && state === 'held (not connected to CDC)',
+      ),
+    );
+  const change = (eflags: readonly string[]): Promise<unknown> =>
+    here.dc({ op: 'change-entry', entry: REFUSED[0].id, fields: { eflags } });
+
+  // Every reload begins to count anew.
+  const tried: Record<number, Seen['tried'][number]> = {};
   await moment('start', () => listed('first'));
-  // Every reload begins to count anew: this is before the first one.
-  const limited = await until(REFUSED[1].port, 4);
+  await untilHeld();
+  tried[1] = await since({}, ncc, 0);
+  let from = await attempts(here);
   await moment('its own one stays', () => listed());
+  await untilHeld();
+  // More than those that are allowed where NCC is set.
+  tried[3] = await since(from, other, 4);
+  const [before3, after3] = [from[ncc] ?? 0, (await attempts(here))[ncc] ?? 0];
+  from = await attempts(here);
   await moment('it is taken over again', () => listed('first', 'second'));
+  await untilHeld();
+  tried[2] = await since(from, ncc, 0);
+  from = await attempts(here);
+  await change([]);
+  const { [ncc]: cleared = 0 } = await since(from, ncc, 3);
+  await change(['ncc']);
   await moment('its own one goes', () => gone('first'));
   await moment('other transports are asked for', async () => {
     await listed('second', 'third');
     // stacd looks at everything again 1 s after the third was connected.
     await new Promise((resolve) => setTimeout(resolve, 4_000));
   });
-  const before = await attempts(here);
+  from = await attempts(here);
   await moment('what nobody asks for goes', () => gone('foreign'));
-  const ncc = REFUSED[0].port;
-  const unlimited = await until(ncc, (before[ncc] ?? 0) + 3);
+  tried[0] = await since(from, ncc, 5);
+
+  const connectForeign = `nvme connect -t tcp -a 127.0.0.1 -s 4420 -n ${nqnOf('foreign')}`;
+  await here.machine.sh(connectForeign, { timeoutMs: 180_000 });
+  await gone('foreign');
+  kernel['added while stacd runs'] = await here.kernel();
+  await here.systemctl('stop stacd stafd');
+  await here.machine.sh(connectForeign, { timeoutMs: 180_000 });
+  await here.systemctl('start stacd');
+  await listed('second', 'third');
+  await new Promise((resolve) => setTimeout(resolve, 3_000));
+  kernel['added before it starts, without stafd'] = await here.kernel();
+  await here.systemctl('start stafd');
+  await gone('foreign');
+  kernel[LAST] = await here.kernel();
   return {
     kernel: kernel as Seen['kernel'],
-    limited,
-    unlimited: (unlimited[ncc] ?? 0) - (before[ncc] ?? 0),
+    tried,
+    held: { stillSet: after3 - before3 - (tried[3][ncc] ?? 0), cleared },
   };
 }
 
@@ -222,13 +277,38 @@ export const disconnecting = runnable<Seen>({
       },
     },
     {
+      of: [option('stacd', IOC_MANAGEMENT, 'disconnect-scope')],
+      does: '= all-…: looks again after each connection that is made, and at the start, once stafd has told everything',
+      check: (seen) => {
+        const [added, early] = LATER_MOMENTS;
+        expect(at(seen, added, 'foreign')).toBeUndefined();
+        expect(at(seen, early, 'foreign')).toBeDefined();
+        expect(at(seen, LAST, 'foreign')).toBeUndefined();
+        for (const name of ['second', 'third', 'loop'] as const) {
+          const before = at(seen, 'what nobody asks for goes', name);
+          expect(before).toBeDefined();
+          for (const moment of [...LATER_MOMENTS, LAST] as const) {
+            expect(at(seen, moment, name)).toBe(before);
+          }
+        }
+      },
+    },
+    {
       of: [option('stacd', IOC_MANAGEMENT, 'connect-attempts-on-ncc')],
-      does: '= 2: stops after two attempts where NCC is set, and only there; 0 tries on',
-      check: ({ limited, unlimited }) => {
+      does: '= n: stops after n attempts where NCC is set, and only there; 1 is taken as 2, and 0 tries on',
+      check: ({ held, tried }) => {
         const [{ port: ncc }, { port: other }] = REFUSED;
-        expect(limited[ncc]).toBe(2);
-        expect(limited[other]).toBeGreaterThan(2);
-        expect(unlimited).toBeGreaterThan(2);
+        expect([1, 2, 3].map((count) => tried[count]?.[ncc])).toEqual([2, 2, 3]);
+        expect(tried[3]?.[other]).toBeGreaterThan(3);
+        expect(held.stillSet).toBe(0);
+        expect(tried[0]?.[ncc]).toBeGreaterThan(4);
+      },
+    },
+    {
+      of: [option('stacd', IOC_MANAGEMENT, 'connect-attempts-on-ncc')],
+      does: 'counts no more once NCC is cleared: tries again, and on',
+      check: ({ held }) => {
+        expect(held.cleared).toBeGreaterThan(2);
       },
     },
   ],
