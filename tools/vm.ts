@@ -95,19 +95,17 @@ async function furnish(machine: Machine, targets: string, deb: string | undefine
   const dcScript = await readFile(join(root, 'test/discovery-controller/dc-control.sh'));
   const executable = { mode: 0o755 };
   const entries = ports.flatMap((port) =>
-    subsystems
-      .filter((subsystem) => port.transport === 'tcp' && subsystem.ports.includes(port.id))
-      .map(({ nqn }) =>
-        port.transport === 'loop'
-          ? {}
-          : {
-              adrfam: port.address.includes(':') ? 'ipv6' : 'ipv4',
-              traddr: port.address,
-              trsvcid: port.service,
-              subnqn: nqn,
-              portid: port.id,
-            },
-      ),
+    port.transport === 'tcp'
+      ? subsystems
+          .filter((subsystem) => subsystem.ports.includes(port.id))
+          .map(({ nqn }) => ({
+            adrfam: port.address.includes(':') ? 'ipv6' : 'ipv4',
+            traddr: port.address,
+            trsvcid: port.service,
+            subnqn: nqn,
+            portid: port.id,
+          }))
+      : [],
   );
   const listen = [{ address: '127.0.0.1', port: 8009 }];
   const controllers = [{ name: 'cdc', dctype: 'cdc', pleo: true, listen, entries }];

@@ -1,12 +1,7 @@
 /** Which controllers `exclude=` drops. */
-import { sameIpAddress } from '../nvme/ip-address.ts';
+import { sameTraddr } from '../nvme/transport-address.ts';
 import type { TransportId } from '../nvme/transport-id.ts';
 import type { Exclude } from './controller-entry.ts';
-
-/** Equal as IP addresses in any spelling; else as names, which have no case on any transport. */
-function sameTraddr(a: string, b: string): boolean {
-  return sameIpAddress(a, b) || a.toLowerCase() === b.toLowerCase();
-}
 
 function excludes(exclude: Exclude, tid: TransportId): boolean {
   const tests = [

@@ -82,7 +82,7 @@ const OWN_FIELDS: readonly FieldDescription[] = [
     value: { kind: 'host-traddr' },
     mandatoryFor: [],
     otherwise: 'the routing table decides',
-    description: 'The address of this host to connect from.',
+    description: 'The address of this host to connect from. Fibre Channel needs one.',
   },
   {
     name: 'host-iface',

@@ -1,4 +1,5 @@
 import { ipFamily, parseIpAddress, type IpFamily } from '../nvme/ip-address.ts';
+import { foldTraddr } from '../nvme/transport-address.ts';
 import type { TransportId } from '../nvme/transport-id.ts';
 
 /** Why the address of a controller is not to be used, in words; undefined if it may be. */
@@ -18,5 +19,5 @@ export function addressRefusal(
  */
 export function addressKey(transport: string, traddr: string): string {
   const address = transport === 'tcp' || transport === 'rdma' ? parseIpAddress(traddr) : undefined;
-  return `${transport} ${address === undefined ? traddr.toLowerCase() : address.bytes.join('.')}`;
+  return `${transport} ${address === undefined ? foldTraddr(traddr) : address.bytes.join('.')}`;
 }

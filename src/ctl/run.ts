@@ -1,5 +1,5 @@
 /** Runs a command: from its arguments to its output and exit status, with everything passed in. */
-import { sameIpAddress } from '../nvme/ip-address.ts';
+import { sameTraddr } from '../nvme/transport-address.ts';
 import { WELL_KNOWN_DISCOVERY_NQN } from '../nvme/transport-id.ts';
 import type { Bus } from '../ports/bus.ts';
 import { parseCommandLine } from './command-line.ts';
@@ -30,7 +30,6 @@ class NotFound extends Error {
 }
 
 function matches(controller: Dictionary, filter: ControllerFilter): boolean {
-  const traddr = controller['traddr'] ?? '';
   const given: readonly (readonly [string, string | undefined])[] = [
     ['transport', filter.transport],
     ['trsvcid', filter.trsvcid],
@@ -40,8 +39,7 @@ function matches(controller: Dictionary, filter: ControllerFilter): boolean {
     ['host-nqn', filter.hostNqn],
   ];
   return (
-    (traddr.toLowerCase() === filter.traddr.toLowerCase() ||
-      sameIpAddress(traddr, filter.traddr)) &&
+    sameTraddr(controller['traddr'] ?? '', filter.traddr) &&
     given.every(([field, value]) => value === undefined || (controller[field] ?? '') === value)
   );
 }

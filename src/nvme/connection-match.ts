@@ -4,6 +4,7 @@
  * less there is, and the more is presumed (see {@link ConnectionMatch}).
  */
 import { equalIpAddresses, parseIpAddress, sameIpAddress, type IpAddress } from './ip-address.ts';
+import { foldTraddr, sameTraddr } from './transport-address.ts';
 import { WELL_KNOWN_DISCOVERY_NQN, type TransportId } from './transport-id.ts';
 
 /** A controller as sysfs shows it; strings are empty where sysfs has none. */
@@ -60,17 +61,13 @@ export function isIoController(kernel: KernelControllerLike): boolean {
   return kernel.cntrltype === 'io' || kernel.hasChildren;
 }
 
-function equalIgnoringCase(a: string, b: string): boolean {
-  return a.toLowerCase() === b.toLowerCase();
-}
-
 /** Whether a device leads where this TID does, by what every kernel shows. */
 export function sameTarget(
   tid: TransportId,
   kernel: Pick<KernelControllerLike, 'traddr' | 'transport' | 'trsvcid'>,
 ): boolean {
   if (kernel.transport !== tid.transport || kernel.trsvcid !== tid.trsvcid) return false;
-  return sameIpAddress(kernel.traddr, tid.traddr) || equalIgnoringCase(kernel.traddr, tid.traddr);
+  return sameTraddr(kernel.traddr, tid.traddr);
 }
 
 /** Whether a controller is reached through this pair of Fibre Channel ports. */
@@ -78,8 +75,8 @@ export function isBehindFcPort(
   tid: TransportId,
   port: Pick<TransportId, 'hostTraddr' | 'traddr'>,
 ): boolean {
-  if (tid.transport !== 'fc' || !equalIgnoringCase(tid.traddr, port.traddr)) return false;
-  return tid.hostTraddr === '' || equalIgnoringCase(tid.hostTraddr, port.hostTraddr);
+  if (tid.transport !== 'fc' || !sameTraddr(tid.traddr, port.traddr)) return false;
+  return tid.hostTraddr === '' || sameTraddr(tid.hostTraddr, port.hostTraddr);
 }
 
 /** Names of the interfaces that own `address`; more than one for link-local addresses. */
@@ -168,7 +165,7 @@ function matchHostSide(
         : matchTcpSource(candidate, source, interfaces);
     }
     case 'fc':
-      return equalIgnoringCase(candidate.hostTraddr, kernel.hostTraddr) ? 'match' : 'no';
+      return foldTraddr(candidate.hostTraddr) === foldTraddr(kernel.hostTraddr) ? 'match' : 'no';
     case 'rdma':
       return candidate.hostTraddr === '' || sameIpAddress(candidate.hostTraddr, kernel.hostTraddr)
         ? 'match'
@@ -199,11 +196,11 @@ export function matchConnection(
   ) {
     return 'no';
   }
-  const sameTraddr =
+  const sameAddress =
     candidate.transport === 'tcp' || candidate.transport === 'rdma'
       ? sameIpAddress(candidate.traddr, kernel.traddr)
-      : equalIgnoringCase(candidate.traddr, kernel.traddr);
-  return sameTraddr ? matchHostSide(candidate, kernel, interfaces) : 'no';
+      : foldTraddr(candidate.traddr) === foldTraddr(kernel.traddr);
+  return sameAddress ? matchHostSide(candidate, kernel, interfaces) : 'no';
 }
 
 /** {@link matchConnection} as a decision: a presumed match is one. */

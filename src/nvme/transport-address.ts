@@ -3,7 +3,7 @@
  * of a connect request, where a comma or line end would begin another option: what is refused here
  * never gets there. Each `check…` returns why, as words that continue "the traddr …", or undefined.
  */
-import { parseIpAddress } from './ip-address.ts';
+import { parseIpAddress, sameIpAddress } from './ip-address.ts';
 import type { Transport } from './transport-id.ts';
 
 /** The `traddr` field of a log page entry holds 256 bytes. */
@@ -11,8 +11,12 @@ const MAX_TRADDR_LENGTH = 255;
 /** The `trsvcid` field of a log page entry holds 32 bytes. */
 const MAX_TRSVCID_LENGTH = 31;
 
-/** FC-NVMe: world wide node and port name, as the kernel's `nvme_fc_parse_traddr` reads them. */
-const FC_ADDRESS = /^(?:nn-0x[0-9a-f]{16}:pn-0x[0-9a-f]{16}|nn-[0-9a-f]{16}:pn-[0-9a-f]{16})$/i;
+/**
+ * FC-NVMe: world wide node and port name, as the kernel's `nvme_fc_parse_traddr` reads them: with
+ * both `0x` or none, and only the digits in any case.
+ */
+const FC_ADDRESS =
+  /^(?:nn-0x[0-9a-fA-F]{16}:pn-0x[0-9a-fA-F]{16}|nn-[0-9a-fA-F]{16}:pn-[0-9a-fA-F]{16})$/;
 
 const VISIBLE_ASCII = /^[!-~]*$/;
 
@@ -37,6 +41,20 @@ export function checkTraddr(transport: Transport, traddr: string): string | unde
     case 'loop':
       return undefined;
   }
+}
+
+/**
+ * The same text for every spelling of an address that is no IP address: Fibre Channel's with and
+ * without `0x`, and any in upper or lower case. The kernel keeps them as they were written.
+ */
+export function foldTraddr(traddr: string): string {
+  const folded = traddr.toLowerCase();
+  return FC_ADDRESS.test(folded) ? folded.replaceAll('-0x', '-') : folded;
+}
+
+/** Whether two texts are one address, in any spelling: IP addresses as such, else as words. */
+export function sameTraddr(a: string, b: string): boolean {
+  return sameIpAddress(a, b) || foldTraddr(a) === foldTraddr(b);
 }
 
 /** A service: a port (tcp, rdma), decimal without leading zeros; fc and loop have none of use. */

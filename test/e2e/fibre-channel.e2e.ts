@@ -1,12 +1,15 @@
-import { readFile } from 'node:fs/promises';
 import { beforeAll, describe, expect, it } from 'vitest';
+import {
+  closeFibreChannel,
+  FC_HOST_TRADDR,
+  fcTraddr,
+  linkFibreChannel,
+  openFibreChannel,
+} from './fabrics.ts';
 import { liveDc, liveIo, PATIENCE_MS, stafdConf, type KernelView, type Lab } from './lab.ts';
 import { lab } from './vitest-lab.ts';
 
 const SUBSYSTEM = 'nqn.2024-01.org.example:over-fc';
-const TRADDR = 'nn-0x10001100ab000001:pn-0x20001100ab000001';
-const HOST_TRADDR = 'nn-0x10001100aa000001:pn-0x20001100aa000001';
-const SCRIPT = '/usr/local/lib/e2e/fc-loop.sh';
 
 // The kernel's own host and target over two Fibre Channel ports within the machine.
 describe('Fibre Channel', () => {
@@ -15,15 +18,16 @@ describe('Fibre Channel', () => {
   beforeAll(async () => {
     here = await lab();
     await here.reset();
-    const script = new URL('guest/fc-loop.sh', import.meta.url);
-    await here.machine.writeFile(SCRIPT, await readFile(script), { mode: 0o755 });
-    await here.machine.sh(`${SCRIPT} up ${SUBSYSTEM}`);
-    const line = `transport=fc;traddr=${TRADDR};host-traddr=${HOST_TRADDR}`;
+    await openFibreChannel(here.machine);
+    await here.targets({
+      ports: [{ id: 1, transport: 'fc', address: fcTraddr(1) }],
+      subsystems: [{ nqn: SUBSYSTEM, ports: [1] }],
+    });
+    const line = `transport=fc;traddr=${fcTraddr(1)};host-traddr=${FC_HOST_TRADDR}`;
     await here.configure('stafd', `[Global]\ntron = true\n${stafdConf(line)}`);
     return async () => {
-      await here.machine.sh(
-        `systemctl stop stafd stacd; nvme disconnect-all; ${SCRIPT} down ${SUBSYSTEM}`,
-      );
+      await here.reset();
+      await closeFibreChannel(here.machine);
     };
   });
 
@@ -36,7 +40,7 @@ describe('Fibre Channel', () => {
   it('a discovery controller is connected at once when its port appears, and what it lists', async () => {
     await here.systemctl('start stafd stacd');
     await here.listUntil('stafctl', (all) => Number(all[0]?.['connect attempts']) > 2);
-    await here.machine.sh(`${SCRIPT} link ${SUBSYSTEM}`);
+    await linkFibreChannel(here.machine, 1);
     await here.kernelUntil(
       'both controllers',
       (all) => liveDc(overFc(all)).length === 1 && liveIo(overFc(all)).length === 1,

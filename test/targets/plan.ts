@@ -86,9 +86,7 @@ export function describeState(state: ConfigfsState): unknown {
     return {
       id: Number(id),
       transport,
-      ...(transport === 'loop'
-        ? loopAddress(value(`${port}/addr_traddr`))
-        : { address: value(`${port}/addr_traddr`), service: value(`${port}/addr_trsvcid`) }),
+      ...describeAddress(transport, value(`${port}/addr_traddr`), value(`${port}/addr_trsvcid`)),
       referrals,
     };
   });
@@ -111,7 +109,8 @@ export function describeState(state: ConfigfsState): unknown {
   return { ports, subsystems };
 }
 
-function loopAddress(address: string): { readonly address?: string } {
+function describeAddress(transport: string, address: string, service: string): object {
+  if (transport === 'tcp' || transport === 'rdma') return { address, service };
   return address === '' ? {} : { address };
 }
 
@@ -202,10 +201,23 @@ function namespaceDirectories({ nqn, namespaces }: SubsystemSpec): readonly Want
 function portDirectory(port: PortSpec): Wanted {
   return fixedDirectory(`nvmet/ports/${port.id}`, [
     ['addr_trtype', port.transport],
-    ...(port.transport === 'loop'
-      ? [['addr_traddr', port.address ?? ''] as const]
-      : addressAttributes(port.address, port.service)),
+    ...portAddress(port),
   ]);
+}
+
+function portAddress(port: PortSpec): Wanted['attributes'] {
+  switch (port.transport) {
+    case 'tcp':
+    case 'rdma':
+      return addressAttributes(port.address, port.service);
+    case 'fc':
+      return [
+        ['addr_adrfam', 'fc'],
+        ['addr_traddr', port.address],
+      ];
+    case 'loop':
+      return [['addr_traddr', port.address ?? '']];
+  }
 }
 
 function referralDirectory(port: number, { address, service, portId }: ReferralSpec): Wanted {

@@ -13,17 +13,28 @@ export interface TargetSpec {
   readonly subsystems: readonly SubsystemSpec[];
 }
 
-/** A listener, or the kernel's loop transport. `id` names it in configfs and is its PORTID. */
-export type PortSpec = TcpPortSpec | LoopPortSpec;
+/**
+ * A listener, a port of a Fibre Channel adapter, or the kernel's loop transport. `id` names it in
+ * configfs and is its PORTID.
+ */
+export type PortSpec = IpPortSpec | FcPortSpec | LoopPortSpec;
 
-export interface TcpPortSpec {
+export interface IpPortSpec {
   readonly id: number;
-  readonly transport: 'tcp';
-  /** IPv4 or IPv6; a link-local address has its scope: `fe80::1%eth0`. */
+  readonly transport: 'tcp' | 'rdma';
+  /** IPv4 or IPv6; a link-local address has its scope: `fe80::1%eth0`. rdma: of an RDMA device. */
   readonly address: string;
   /** Default: 4420. */
   readonly service: string;
   /** What the discovery controllers of this port say beside its subsystems. */
+  readonly referrals: readonly ReferralSpec[];
+}
+
+export interface FcPortSpec {
+  readonly id: number;
+  readonly transport: 'fc';
+  /** `nn-0x…:pn-0x…` of a target port that the machine has. */
+  readonly address: string;
   readonly referrals: readonly ReferralSpec[];
 }
 
@@ -39,7 +50,7 @@ export interface LoopPortSpec {
 export interface TargetDocument {
   readonly ports?: readonly {
     readonly id: number;
-    readonly transport: 'tcp' | 'loop';
+    readonly transport: PortSpec['transport'];
     readonly address?: string;
     readonly service?: string | number;
     readonly referrals?: readonly (Pick<ReferralSpec, 'address'> &
@@ -138,19 +149,33 @@ function portSpec(entry: unknown, index: number): PortSpec {
   );
   switch (port['transport']) {
     case 'tcp':
+    case 'rdma':
       return {
         id,
-        transport: 'tcp',
+        transport: port['transport'],
         address: address(port['address'], `${place}.address`),
         service: service(port['service'] ?? '4420', `${place}.service`),
         referrals,
       };
+    case 'fc':
+      noService(port, place);
+      return {
+        id,
+        transport: 'fc',
+        address: fcAddress(port['address'], `${place}.address`),
+        referrals,
+      };
     case 'loop':
-      if ('service' in port) throw new TargetSpecError(`${place}.service`, 'loop has none');
+      noService(port, place);
       return { id, transport: 'loop', ...optionalText(port, 'address', place, 255), referrals };
     default:
-      throw new TargetSpecError(`${place}.transport`, 'must be "tcp" or "loop"');
+      throw new TargetSpecError(`${place}.transport`, 'must be "tcp", "rdma", "fc" or "loop"');
   }
+}
+
+function noService(port: Readonly<Record<string, unknown>>, place: string): void {
+  if (!('service' in port)) return;
+  throw new TargetSpecError(`${place}.service`, `${String(port['transport'])} has none`);
 }
 
 function referralSpec(entry: unknown, place: string): ReferralSpec {
@@ -258,6 +283,13 @@ function address(value: unknown, place: string): string {
   const scopeless = typeof value === 'string' ? value.replace(/%[\w.-]{1,15}$/, '') : '';
   if (typeof value !== 'string' || !(isIPv4(value) || isIPv6(scopeless))) {
     throw new TargetSpecError(place, 'must be an IPv4 or IPv6 address');
+  }
+  return value;
+}
+
+function fcAddress(value: unknown, place: string): string {
+  if (typeof value !== 'string' || !/^nn-0x[0-9a-f]{16}:pn-0x[0-9a-f]{16}$/.test(value)) {
+    throw new TargetSpecError(place, 'must be a Fibre Channel address: nn-0x…:pn-0x…');
   }
   return value;
 }

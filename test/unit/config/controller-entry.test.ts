@@ -168,6 +168,11 @@ controller=transport=fc;traddr=nn-0x204600a098cbcac6:pn-0x204700a098cbcac6
     ['stacd', 'transport=tcp;traddr=-host;nqn=x', 'is neither an IP address nor a host name'],
     ['stacd', 'transport=tcp;traddr=a,b;nqn=x', 'is neither an IP address nor a host name'],
     ['stacd', 'transport=fc;traddr=192.0.2.1;nqn=x', 'is not a Fibre Channel address'],
+    [
+      'stacd',
+      'transport=fc;traddr=NN-0x1000000000000001:PN-0x2000000000000001;nqn=x',
+      'is not a Fibre Channel address',
+    ],
     ['stacd', 'transport=tcp;traddr=192.0.2.1;nqn=a,b', 'contains a comma'],
     ['stafd', 'garbage', 'has no transport'],
     ['stafd', `transport=tcp;traddr=${'x'.repeat(9000)}`, 'is longer than 8192 characters'],
@@ -304,13 +309,16 @@ describe('matchesExclude', () => {
     expect(matchesExclude(controller, [entry])).toBe(matches ? entry : undefined);
   });
 
-  it('compares host names and Fibre Channel addresses in any case, and link-local ones without zone', () => {
+  it('compares host names in any case, Fibre Channel addresses in any spelling, link-local ones without zone', () => {
     const all = [
       { traddr: 'Host.Example', file: 'F', line: 1 },
       { traddr: 'fe80::1', file: 'F', line: 2 },
     ];
     expect(matchesExclude(tid({ traddr: 'host.example' }), all)?.line).toBe(1);
     expect(matchesExclude(tid({ traddr: 'fe80::1%eth0' }), all)?.line).toBe(2);
+    const wwns = { traddr: 'nn-10000000000000AB:pn-20000000000000AB', file: 'F', line: 3 };
+    const fc = tid({ transport: 'fc', traddr: 'nn-0x10000000000000ab:pn-0x20000000000000ab' });
+    expect(matchesExclude(fc, [...all, wwns])?.line).toBe(3);
   });
 
   it('finds the first of several', () => {

@@ -120,6 +120,10 @@ describe('matchConnection', () => {
     const fc = { transport: 'fc', traddr: address.toLowerCase(), trsvcid: '', srcAddr: '' };
     const candidate = { transport: 'fc', traddr: address, trsvcid: '' } as const;
     expect(match(candidate, fc)).toBe('match');
+    const short = address.replaceAll('0x', '');
+    expect(
+      match({ ...candidate, hostTraddr: address }, { ...fc, traddr: short, hostTraddr: short }),
+    ).toBe('match');
     const loop = { transport: 'loop', traddr: 'A', trsvcid: '', srcAddr: '' };
     expect(match({ transport: 'loop', traddr: 'a', trsvcid: '' }, loop)).toBe('match');
   });

@@ -58,6 +58,7 @@ test('finds controllers by address in any spelling', async () => {
   devices.add({ traddr: 'FE80:0::1' });
   devices.add({ traddr: 'NN-0X10:PN-0X20', transport: 'fc' });
   devices.add({ traddr: '10.0.0.1', transport: 'rdma' });
+  devices.add({ traddr: 'nn-10000000000000AB:pn-20000000000000ab', transport: 'fc' });
   const at = async (transport: 'tcp' | 'fc', traddr: string) =>
     (await index.atAddress(makeTid({ transport, traddr, subsysnqn: 'nqn.x' }), 1_000)).map(
       ({ device }) => device,
@@ -65,5 +66,6 @@ test('finds controllers by address in any spelling', async () => {
   expect(await at('tcp', '10.0.0.1')).toEqual(['nvme0']);
   expect(await at('tcp', 'fe80::1%eth0')).toEqual(['nvme1']);
   expect(await at('fc', 'nn-0x10:pn-0x20')).toEqual(['nvme2']);
+  expect(await at('fc', 'nn-0x10000000000000ab:pn-0x20000000000000ab')).toEqual(['nvme4']);
   expect(await at('tcp', '10.0.0.2')).toEqual([]);
 });

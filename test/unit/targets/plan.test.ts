@@ -41,6 +41,18 @@ describe('the plan for a target', () => {
     expect(plan(model, targetSpec({ ports }))).toEqual([]);
   });
 
+  it('makes ports of RDMA and Fibre Channel', () => {
+    const wwns = 'nn-0x1000000000000001:pn-0x2000000000000001';
+    const ports = [
+      { id: 1, transport: 'rdma', address: '10.0.0.1', service: '4420', referrals: [] },
+      { id: 2, transport: 'fc', address: wwns, referrals: [] },
+    ] as const;
+    const model = modelOf({ ports });
+    expect(model.attributes.get('nvmet/ports/2/addr_adrfam')).toBe('fc');
+    expect(describeState(model)).toMatchObject({ ports });
+    expect(plan(model, targetSpec({ ports }))).toEqual([]);
+  });
+
   it('is empty when everything is as asked', () => {
     const document = { ports: [port], subsystems: [{ nqn: 'nqn.a', ports: [1] }] };
     expect(plan(modelOf(document), targetSpec(document))).toEqual([]);

@@ -60,13 +60,18 @@ describe('a target document', () => {
     ['ports that are no list', { ports: {} }, 'ports'],
     ['a port number out of range', { ports: [{ ...port, id: 0 }] }, 'ports[0].id'],
     ['two ports of one number', { ports: [port, port] }, 'ports[1].id'],
-    ['an unknown transport', { ports: [{ ...port, transport: 'rdma' }] }, 'ports[0].transport'],
+    ['an unknown transport', { ports: [{ ...port, transport: 'pci' }] }, 'ports[0].transport'],
     ['a host name for an address', { ports: [{ ...port, address: 'a.b' }] }, 'ports[0].address'],
     ['a TCP port out of range', { ports: [{ ...port, service: '65536' }] }, 'ports[0].service'],
     [
       'a loop port with a service',
       { ports: [{ id: 1, transport: 'loop', service: '4420' }] },
       'ports[0].service',
+    ],
+    [
+      'a Fibre Channel port with an IP address',
+      { ports: [{ id: 1, transport: 'fc', address: '127.0.0.1' }] },
+      'ports[0].address',
     ],
     ['an NQN with a slash', { subsystems: [{ nqn: 'nqn.a/b' }] }, 'subsystems[0].nqn'],
     [
