@@ -18,6 +18,8 @@ export interface Identity {
   readonly symname?: string;
 }
 
+export type SysKey = 'nqn' | 'id' | 'key' | 'symname';
+
 /** Why a mandatory value is not there: one line for the person who starts a daemon. */
 export interface MissingIdentity {
   readonly key: 'nqn' | 'id';
@@ -35,6 +37,8 @@ export interface ParsedSysConfig {
   readonly missing: readonly MissingIdentity[];
   /** Files that hold an optional value and are not the reader's business: it was not judged. */
   readonly privateFiles: readonly string[];
+  /** The file that each value is in, or should be: sys.conf itself for a literal. */
+  readonly sources: Readonly<Partial<Record<SysKey, string>>>;
 }
 
 /** A file that is there and cannot be read: `why` continues "FILE …". */
@@ -46,8 +50,6 @@ export interface UnreadableFile {
 
 /** The text of a file, or undefined if there is none. */
 export type ReadFile = (path: string) => string | UnreadableFile | undefined;
-
-type Key = 'nqn' | 'id' | 'key' | 'symname';
 
 const FILE_SCHEME = 'file://';
 
@@ -84,7 +86,7 @@ interface Found {
 
 function locate(
   file: string,
-  key: Key,
+  key: SysKey,
   reader: EntryReader,
   readFile: ReadFile,
 ): Found | undefined {
@@ -127,7 +129,7 @@ function whyUnusable(
 /** What is wrong with a value, at its line of sys.conf if it has one. */
 function valueProblem(
   file: string,
-  key: Key,
+  key: SysKey,
   found: Found,
   reader: EntryReader,
   rest: Pick<Problem, 'message' | 'allowed' | 'effect'>,
@@ -197,9 +199,15 @@ export function parseSysConfig(
   const reader = new EntryReader('sys', [{ file, text: text ?? '' }]);
   const missing: MissingIdentity[] = [];
   const privateFiles: string[] = [];
+  const sources: Partial<Record<SysKey, string>> = {};
+  const find = (key: SysKey): Found | undefined => {
+    const found = locate(file, key, reader, readFile);
+    if (found !== undefined) sources[key] = found.source;
+    return found;
+  };
 
   const mandatory = (key: 'nqn' | 'id'): string => {
-    const found = locate(file, key, reader, readFile);
+    const found = find(key);
     if (found === undefined) return '';
     const reason = whyUnusable(found, MANDATORY[key].check);
     if (reason === undefined) return found.value;
@@ -208,7 +216,7 @@ export function parseSysConfig(
   };
 
   const optional = (key: 'key' | 'symname'): string | undefined => {
-    const found = locate(file, key, reader, readFile);
+    const found = find(key);
     if (found === undefined) return undefined;
     const reason = whyUnusable(found, key === 'key' ? checkDhchapSecret : checkSymname);
     if (reason === undefined) return found.value;
@@ -241,5 +249,5 @@ export function parseSysConfig(
           ...(key === undefined ? {} : { key: new Secret(key) }),
           ...(symname === undefined ? {} : { symname }),
         });
-  return { identity, problems: reader.sortedProblems(), missing, privateFiles };
+  return { identity, problems: reader.sortedProblems(), missing, privateFiles, sources };
 }

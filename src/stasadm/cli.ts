@@ -16,6 +16,7 @@ import {
   type Findings,
 } from './check-config.ts';
 import { addDiff, type DiffRequest } from './diff/command.ts';
+import { addDoctor, type DoctorRequest } from './doctor/command.ts';
 import { systemUuid } from './host-uuid.ts';
 import {
   isSysConf,
@@ -40,6 +41,8 @@ export interface StasadmEnvironment {
   readonly randomUuid: () => string;
   /** Resolves with the exit status. */
   readonly diff: (request: DiffRequest) => Promise<number>;
+  /** The same. */
+  readonly doctor: (request: DoctorRequest) => Promise<number>;
   readonly stdout: (text: string) => void;
   readonly stderr: (text: string) => void;
 }
@@ -110,7 +113,7 @@ export function stasadmCommand(
 ): Command {
   const program = new Command('stasadm')
     .description(
-      'Give this host its NVMe identity, check the configuration, and show what changes in it would do.',
+      'Give this host its NVMe identity, check the configuration and the host, and show what changes would do.',
     )
     .version(`nvme-stas ${version}`, '-v, --version', 'print the version')
     .helpOption('-h, --help', 'print this help')
@@ -198,6 +201,10 @@ export function stasadmCommand(
 
   addDiff(program, async (request) => {
     end(await env.diff(request));
+  });
+
+  addDoctor(program, async (output) => {
+    end(await env.doctor({ output, sysConf: files().sysConf }));
   });
 
   return program;

@@ -1,6 +1,6 @@
 /**
- * stasadm: makes the identity that the daemons need, before them and without them; and shows what a
- * reload of them would do.
+ * stasadm: makes the identity that the daemons need, before them and without them; checks their
+ * files and the host; and shows what a reload of them would do.
  */
 import { randomUUID } from 'node:crypto';
 import { reportBrokenOutput } from '../platform/broken-output.ts';
@@ -15,6 +15,7 @@ const status = await runStasadm(
     randomUuid: randomUUID,
     // Loaded only when needed: the other commands run where there is no bus, and early at boot.
     diff: async (request) => (await import('./diff/main.ts')).diffHere(request),
+    doctor: async (request) => (await import('./doctor/main.ts')).doctorHere(request),
     stdout: (text) => process.stdout.write(text),
     stderr: (text) => process.stderr.write(text),
   },

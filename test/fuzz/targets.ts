@@ -2,6 +2,7 @@ import type { Target } from './target.ts';
 import { configTargets } from './targets/config.ts';
 import { dbusTargets } from './targets/dbus.ts';
 import { discoveryTargets } from './targets/discovery.ts';
+import { doctorTargets } from './targets/doctor.ts';
 import { hostTargets } from './targets/host.ts';
 import { iniTargets } from './targets/ini.ts';
 import { mdnsTargets } from './targets/mdns.ts';
@@ -18,4 +19,5 @@ export const targets: readonly Target[] = [
   ...stateTargets,
   ...dbusTargets,
   ...hostTargets,
+  ...doctorTargets,
 ];

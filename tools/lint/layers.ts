@@ -134,6 +134,30 @@ export const layers: LayerTable = {
       builtins: 'any',
     },
     {
+      // The same; it reads the system itself, and loads nothing native.
+      where: 'src/stasadm/doctor/',
+      imports: [
+        'src/nvme/',
+        'src/ports/',
+        'src/config/',
+        'src/core/answer.ts',
+        'src/ctl/process.ts',
+        'src/ctl/text.ts',
+        'src/libnvme-ffi/fabrics-options.ts',
+        'src/libnvme-ffi/version.ts',
+        'src/platform/avahi/names.ts',
+        'src/platform/conf-files.ts',
+        'src/platform/dbus*',
+        'src/platform/interfaces.ts',
+        'src/platform/sysfs-controllers.ts',
+        'src/platform/system-error.ts',
+        'src/stasadm/check-config.ts',
+        'udev/*',
+      ],
+      packages: ['commander'],
+      builtins: 'any',
+    },
+    {
       where: 'src/stasadm/',
       imports: [
         'src/nvme/',

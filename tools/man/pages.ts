@@ -52,6 +52,7 @@ export function programCommands(): ReadonlyMap<string, Command> {
     isRoot: false,
     randomUuid: () => '',
     diff: () => Promise.resolve(0),
+    doctor: () => Promise.resolve(0),
     stdout: nothing,
     stderr: nothing,
   };

@@ -24,6 +24,7 @@ describe('the host identity', () => {
       problems: [],
       missing: [],
       privateFiles: [],
+      sources: { nqn: '/etc/nvme/hostnqn', id: '/etc/nvme/hostid', key: '/etc/nvme/hostkey' },
     });
   });
 

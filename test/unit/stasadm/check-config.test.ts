@@ -43,6 +43,7 @@ async function check(...args: readonly string[]): Promise<Outcome> {
     isRoot: false,
     randomUuid: () => ID,
     diff: () => Promise.resolve(0),
+    doctor: () => Promise.resolve(0),
     stdout: (text: string) => {
       out += text;
     },

@@ -15,6 +15,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { parseSysConfig } from '../../../src/config/sys-config.ts';
 import { runStasadm } from '../../../src/stasadm/cli.ts';
 import type { DiffRequest } from '../../../src/stasadm/diff/command.ts';
+import type { DoctorRequest } from '../../../src/stasadm/doctor/command.ts';
 
 const SYS_CONF = '/etc/stas/sys.conf';
 const MACHINE_ID = '0123456789abcdef0123456789abcdef\n';
@@ -60,6 +61,10 @@ async function runAs(isRoot: boolean, ...args: readonly string[]): Promise<Outco
     diff: (request: DiffRequest) => {
       out += JSON.stringify(request);
       return Promise.resolve(request.exitCode ? 3 : 0);
+    },
+    doctor: (request: DoctorRequest) => {
+      out += JSON.stringify(request);
+      return Promise.resolve(request.output === 'json' ? 1 : 0);
     },
     stdout: (text: string) => {
       out += text;
@@ -256,6 +261,12 @@ describe('sys.conf', () => {
       problems: [],
       missing: [],
       privateFiles: [],
+      sources: {
+        nqn: '/etc/nvme/hostnqn',
+        id: SYS_CONF,
+        key: '/etc/nvme/hostkey',
+        symname: SYS_CONF,
+      },
     });
   });
 });
@@ -334,5 +345,20 @@ describe('diff', () => {
     });
     expect(await run('diff', '-o', 'xml')).toMatchObject({ status: 2, out: '' });
     expect(await run('diff', 'stafd')).toMatchObject({ status: 2, out: '' });
+  });
+});
+
+describe('doctor', () => {
+  it('is carried out as the command line says, and ends with its status', async () => {
+    expect(await run('doctor')).toMatchObject({
+      status: 0,
+      out: JSON.stringify({ output: 'text', sysConf: SYS_CONF }),
+    });
+    expect(await run('-c', '/x/sys.conf', 'doctor', '-o', 'json')).toMatchObject({
+      status: 1,
+      out: JSON.stringify({ output: 'json', sysConf: '/x/sys.conf' }),
+    });
+    expect(await run('doctor', '-o', 'xml')).toMatchObject({ status: 2, out: '' });
+    expect(await run('doctor', 'x')).toMatchObject({ status: 2, out: '' });
   });
 });

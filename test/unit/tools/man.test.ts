@@ -145,6 +145,7 @@ describe('the examples of a page', () => {
       isRoot: true,
       randomUuid: () => '30337838-5f1d-4e61-9c4e-d5ad2ad5b7ad',
       diff: () => Promise.resolve(0),
+      doctor: () => Promise.resolve(0),
       stdout: () => undefined,
       stderr: (text: string) => expect(text).toBe(''),
     };
