@@ -36,7 +36,10 @@ export interface KernelView {
   readonly state: string | null;
   readonly cntrltype: string | null;
   readonly dctype: string | null;
-  /** Given by the target anew with every connect: it changes if the kernel reconnected. */
+  /**
+   * Given by the target with every connect; the kernel's target may give the same one again, so
+   * that it is no proof that the kernel did not reconnect: connection-watch.ts looks closer.
+   */
   readonly cntlid: string | null;
   readonly kato: string | null;
   readonly sqsize: string | null;
@@ -268,6 +271,7 @@ class RunningLab implements Lab {
   ): Promise<readonly KernelView[]> {
     const end = Date.now() + timeoutMs;
     for (;;) {
+      const begun = Date.now();
       const controllers = await this.kernel();
       if (condition(controllers)) return controllers;
       if (Date.now() > end) {
@@ -284,7 +288,9 @@ class RunningLab implements Lab {
           ].join('\n'),
         );
       }
-      await new Promise((resolve) => setTimeout(resolve, 150));
+      // A look at many controllers takes seconds: half of the time is for what is waited for.
+      const pause = Math.max(150, Date.now() - begun);
+      await new Promise((resolve) => setTimeout(resolve, pause));
     }
   }
 
@@ -334,7 +340,7 @@ export function liveDc(controllers: readonly KernelView[]): readonly KernelView[
   );
 }
 
-/** What tells whether a connection is still the same one, reconnects included. */
+/** What tells whether a connection is still the same one. */
 export function identity({ cntlid, device, inode, subsysnqn }: KernelView): string {
   return [device, inode, cntlid, subsysnqn].join(' ');
 }

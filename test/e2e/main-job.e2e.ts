@@ -192,17 +192,4 @@ describe('the main job', () => {
     expect(pages[0]).toMatchObject({ lid: 0 });
     expect(pages.slice(1).every(({ lid }) => lid === 0x70)).toBe(true);
   });
-
-  it('connects sixty-four subsystems', { timeout: 300_000 }, async () => {
-    await here.targets({ ports: [LOCAL_PORT], subsystems: subsystems(64) });
-    await here.addDc({ entries: entries(64) });
-    await here.configure('stafd', stafdConf('transport=tcp;traddr=127.0.0.1'));
-    await here.systemctl('start stafd stacd');
-    const kernel = await here.kernelUntil('all', (all) => liveIo(all).length === 64, 240_000);
-    expect(new Set(liveIo(kernel).map(({ subsysnqn }) => subsysnqn)).size).toBe(64);
-    const listed = await here.listUntil('stacctl', (all) =>
-      all.every(({ connected }) => connected === 'True'),
-    );
-    expect(listed).toHaveLength(64);
-  });
 });
