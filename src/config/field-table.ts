@@ -2,7 +2,8 @@
  * Every field of `controller=` and `exclude=` as data, like the options in option-table.ts: the one
  * truth for reading an entry, for what is said about a mistake in it, and for what describes it.
  */
-import { OPTIONS, type Daemon, type OptionKind } from './option-table.ts';
+import type { OptionKind } from './option-kind.ts';
+import { OPTIONS, type Daemon } from './option-table.ts';
 import { TRANSPORTS } from '../nvme/transport-id.ts';
 
 /** What values a field takes. Those of [Global] too, which a controller may override. */

@@ -3,36 +3,12 @@
  * for what is said about a mistake in it, and for the comments of the files that are installed.
  */
 
+import type { OptionKind } from './option-kind.ts';
+
 export type Daemon = 'stafd' | 'stacd';
 
 /** The files in /etc/stas that an option may stand in. */
 export type ConfigFile = Daemon | 'sys';
-
-/** What values an option takes. */
-export type OptionKind =
-  /** `true` or `false`, or another of these words, in any case. */
-  | { readonly kind: 'boolean'; readonly also?: readonly string[] }
-  /** `enabled` or `disabled`, in any case. */
-  | { readonly kind: 'switch' }
-  | {
-      readonly kind: 'integer';
-      readonly min: number;
-      readonly max: number;
-      /** Below `min`, and allowed nevertheless. */
-      readonly also?: number;
-      readonly unit?: 'seconds';
-    }
-  /** Exactly one of the words. */
-  | { readonly kind: 'choice'; readonly words: readonly string[] }
-  /** One or more of the words, joined by `+`. `lenient`: unknown words are left out. */
-  | { readonly kind: 'words'; readonly words: readonly string[]; readonly lenient?: boolean }
-  /** {@link parseTimeSpan}, of `least` seconds or more; without a least also `0`, or `-1` for ever. */
-  | { readonly kind: 'time-span'; readonly least?: number }
-  /** Fields joined by `;`. Collects: every line is one more. */
-  | { readonly kind: 'controller' }
-  | { readonly kind: 'exclude' }
-  /** A text, or `file:///path`. */
-  | { readonly kind: 'text-or-file'; readonly secret?: boolean };
 
 export interface OptionDescription {
   readonly section: string;
@@ -300,6 +276,18 @@ export const OPTIONS: readonly OptionDescription[] = [
     defaults: { stacd: 'tcp' },
     description:
       'The transports of disconnect-scope=all-connections-matching-disconnect-trtypes, joined by +.',
+  },
+  {
+    section: IOC_MANAGEMENT,
+    key: 'disconnect-limit',
+    files: ['stacd'],
+    value: { kind: 'integer', min: 1, max: 100, unit: '%' },
+    defaults: { stacd: '50' },
+    description:
+      'How many of its connections, in per cent, stacd drops at once because a discovery controller ' +
+      'no longer lists them. More than that (and more than 4), or the last path to a block device ' +
+      'in use, is dropped only when the discovery log says the same again 30 s later. What this ' +
+      'file removes or excludes is dropped at once. 100: everything is.',
   },
   {
     section: IOC_MANAGEMENT,

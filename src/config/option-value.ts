@@ -1,7 +1,7 @@
 /** Texts of options to values, by the kinds of the option table. */
 import { DHCHAP_SECRET_FORM } from './dhchap-secret.ts';
 import type { FieldKind } from './field-table.ts';
-import type { OptionKind } from './option-table.ts';
+import type { OptionKind } from './option-kind.ts';
 import { parseTimeSpan } from './time-span.ts';
 
 /** A value was read, perhaps with something to say about it, or was not: then the default applies. */
@@ -52,8 +52,9 @@ export function rangeText(kind: KindOf<'integer'>): string {
 
 export function readInteger(kind: KindOf<'integer'>, text: string): ReadValue<number> {
   const allowed = rangeText(kind);
-  if (!/^[+-]?[0-9]{1,15}$/.test(text)) return refuse('is not a whole number', allowed);
-  const value = Number(text);
+  const number = kind.unit === '%' ? text.replace(/[ \t]*%$/, '') : text;
+  if (!/^[+-]?[0-9]{1,15}$/.test(number)) return refuse('is not a whole number', allowed);
+  const value = Number(number);
   if (value === kind.also) return { ok: true, value };
   if (value < kind.min || value > kind.max) return refuse('is out of range', allowed);
   return { ok: true, value: value === 0 ? 0 : value };

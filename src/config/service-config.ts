@@ -14,6 +14,7 @@ import {
 } from './controller-entry.ts';
 import { EntryReader } from './entry-reader.ts';
 import type { ConfSource } from './ini-text.ts';
+import type { OptionKind } from './option-kind.ts';
 import {
   CONTROLLERS,
   DC_MANAGEMENT,
@@ -22,7 +23,6 @@ import {
   OPTIONS,
   SERVICE_DISCOVERY,
   type Daemon,
-  type OptionKind,
 } from './option-table.ts';
 import {
   readBoolean,
@@ -60,6 +60,8 @@ export interface ServiceConfig {
   readonly zeroconfPersistence: number;
   readonly disconnectScope: DisconnectScope;
   readonly disconnectTrtypes: ReadonlySet<Transport>;
+  /** Per cent, 1 to 100. */
+  readonly disconnectLimit: number;
   /** 0, or at least 2. */
   readonly connectAttemptsOnNcc: number;
   readonly controllers: readonly ConfiguredController[];
@@ -118,6 +120,7 @@ export function defaultServiceConfig(daemon: Daemon): ServiceConfig {
     zeroconfPersistence: DEFAULT_ZEROCONF_PERSISTENCE,
     disconnectScope: 'only-stas-connections',
     disconnectTrtypes: new Set<Transport>(['tcp']),
+    disconnectLimit: 50,
     connectAttemptsOnNcc: 0,
     controllers: Object.freeze([]),
     excludes: Object.freeze([]),
@@ -237,6 +240,10 @@ export function parseServiceConfig(
       disconnectTrtypes === undefined
         ? fallback.disconnectTrtypes
         : new Set(disconnectTrtypes as Transport[]),
+    disconnectLimit:
+      reader.last(IOC_MANAGEMENT, 'disconnect-limit', (text) =>
+        readInteger(kindOf(IOC_MANAGEMENT, 'disconnect-limit', 'integer'), text),
+      ) ?? fallback.disconnectLimit,
     connectAttemptsOnNcc:
       reader.last(IOC_MANAGEMENT, 'connect-attempts-on-ncc', readNccAttempts) ??
       fallback.connectAttemptsOnNcc,

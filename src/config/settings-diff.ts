@@ -78,6 +78,12 @@ const SETTINGS: readonly Setting[] = [
   },
   {
     section: IOC_MANAGEMENT,
+    key: 'disconnect-limit',
+    daemon: 'stacd',
+    words: (config) => String(config.disconnectLimit),
+  },
+  {
+    section: IOC_MANAGEMENT,
     key: 'connect-attempts-on-ncc',
     daemon: 'stacd',
     words: (config) => String(config.connectAttemptsOnNcc),

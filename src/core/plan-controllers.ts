@@ -7,13 +7,17 @@
  * sources is *known* not to. A source that cannot be asked keeps what it once asked for.
  */
 import type { TidKey, TransportId } from '../nvme/transport-id.ts';
+import { BY_SETTING } from './removal-brake.ts';
 
 /** Names one source of controllers, e.g. `configured:…` or `log:…`; made by the daemons. */
 export type SourceId = string;
 
-/** `absent`: the source was asked and does not list it. `unknown`: it could not be asked. */
+/**
+ * `absent`: the source was asked and does not list it. `unknown`: it could not be asked. `statedAt`:
+ * when the source said so, milliseconds; BY_SETTING where it is a setting of this host.
+ */
 export type SourceEvidence =
-  | { readonly kind: 'absent'; readonly why: string }
+  | { readonly kind: 'absent'; readonly why: string; readonly statedAt: number }
   | { readonly kind: 'unknown'; readonly why: string };
 
 export interface WantedController<Extra> {
@@ -40,7 +44,13 @@ export type ControllerAction<Extra> =
       /** Why it stays although nobody asks for it now. */
       readonly why: string | undefined;
     }
-  | { readonly kind: 'remove'; readonly key: TidKey; readonly why: string };
+  | {
+      readonly kind: 'remove';
+      readonly key: TidKey;
+      readonly why: string;
+      /** When the oldest of the statements was made that it rests on; see SourceEvidence. */
+      readonly statedAt: number;
+    };
 
 export interface ControllerPlanInput<Extra> {
   readonly existing: readonly ExistingController[];
@@ -73,11 +83,14 @@ function decide<Extra>(
   controller: ExistingController,
 ): ControllerAction<Extra> {
   const refusal = input.refusal(controller.tid);
-  if (refusal !== undefined) return { kind: 'remove', key: controller.key, why: refusal };
+  if (refusal !== undefined) {
+    return { kind: 'remove', key: controller.key, why: refusal, statedAt: BY_SETTING };
+  }
   const wanted = input.wanted.get(controller.key);
   const sources = new Set(wanted?.sources);
   let unknownWhy: string | undefined;
   let absentWhy = 'nothing asks for it';
+  let statedAt = BY_SETTING;
   for (const source of controller.sources) {
     if (sources.has(source)) continue;
     const evidence = input.evidence(source, controller);
@@ -86,6 +99,7 @@ function decide<Extra>(
       unknownWhy = evidence.why;
     } else {
       absentWhy = evidence.why;
+      statedAt = Math.min(statedAt, evidence.statedAt);
     }
   }
   if (wanted !== undefined) {
@@ -94,5 +108,5 @@ function decide<Extra>(
   if (sources.size > 0) {
     return { kind: 'keep', key: controller.key, sources, wanted: undefined, why: unknownWhy };
   }
-  return { kind: 'remove', key: controller.key, why: absentWhy };
+  return { kind: 'remove', key: controller.key, why: absentWhy, statedAt };
 }

@@ -14,12 +14,14 @@ import { AcpiTables } from '../platform/acpi-tables.ts';
 import { SystemClock } from '../platform/clock.ts';
 import { createSystemBus } from '../platform/dbus/system-bus.ts';
 import { KernelDevices } from '../platform/devices.ts';
+import { SystemBlockUses } from '../platform/block-use.ts';
 import { SystemInterfaces } from '../platform/interfaces.ts';
 import { createLog } from '../platform/journal.ts';
 import { TcpProber } from '../platform/prober.ts';
 import { SystemResolver } from '../platform/resolver.ts';
 import { SystemdServiceManager } from '../platform/service-manager.ts';
 import { DiskStateFile } from '../platform/state-file.ts';
+import type { BlockUses } from '../ports/block-use.ts';
 import type { BootFirmware } from '../ports/boot-firmware.ts';
 import { BusError, type Bus, type ExportedObject } from '../ports/bus.ts';
 import type { Devices } from '../ports/devices.ts';
@@ -42,6 +44,7 @@ const PATIENCE_MS = 1_000;
 
 /** The adapters, for a daemon to be built on. */
 export interface DaemonParts {
+  readonly blockUses: BlockUses;
   readonly bootFirmware: BootFirmware;
   readonly bus: Bus;
   readonly clock: Clock;
@@ -180,6 +183,7 @@ async function run(definition: DaemonDefinition, options: CommandLine): Promise<
       version: __VERSION__,
       libnvmeVersion: fabrics.libnvmeVersion,
     }),
+    blockUses: new SystemBlockUses(),
     interfaces: new SystemInterfaces(),
     lkcFile: new DiskStateFile(lkcPath),
     log,

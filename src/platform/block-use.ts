@@ -2,11 +2,11 @@
  * What uses the kernel's NVMe namespaces: mounts, swap, and devices that are made of others (device
  * mapper, md, bcache, btrfs), from sysfs and /proc.
  *
- * Nothing is opened but sysfs, mountinfo of processes and /proc/swaps, so that it can neither wait
+ * Nothing is opened but sysfs, mountinfo of processes and /proc/swaps, which takes no capability, so that it can neither wait
  * for a device that does not answer nor for a mount point that hangs. What a process has opened
  * cannot be seen, nor pools of ZFS, nor a mount namespace in which there is no process.
  */
-import { readdir, readFile, readlink } from 'node:fs/promises';
+import { open, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { BlockUse, HolderKind, NamespaceUse } from '../nvme/block-use.ts';
 import type { BlockUses } from '../ports/block-use.ts';
@@ -17,6 +17,8 @@ const CONTROLLER = /^nvme[0-9]+$/;
 const PATH = /^nvme([0-9]+)c[0-9]+n([0-9]+)$/;
 /** A namespace without paths: of a kernel or a controller that knows of no others. */
 const NAMESPACE = /^nvme[0-9]+n[0-9]+$/;
+/** What one read of a file of /proc gives. */
+const BEGIN_BYTES = 4096;
 /** States of a path (ANA) in which it carries I/O. */
 const WORKING: ReadonlySet<string> = new Set(['optimized', 'non-optimized']);
 
@@ -173,8 +175,7 @@ export class SystemBlockUses implements BlockUses {
   async #hostUse(): Promise<HostUse> {
     const [present, swaps, btrfs, loops] = await Promise.all([
       this.#mounts(),
-      // A kernel without swap has no such file.
-      found(readFile(join(this.#proc, 'swaps'), 'latin1'), ABSENT),
+      this.#swaps(),
       this.#btrfs(),
       this.#loops(),
     ]);
@@ -184,35 +185,43 @@ export class SystemBlockUses implements BlockUses {
       if (!mount.number.startsWith('0:')) append(mounts, mount.number, mount);
       else if (mount.source.startsWith('/')) append(bySource, mount.source, mount);
     }
-    return { mounts, bySource, swaps: new Set(parseSwaps(swaps ?? '')), btrfs, loops };
+    return { mounts, bySource, swaps: new Set(parseSwaps(swaps)), btrfs, loops };
+  }
+
+  /** A kernel without swap has no such file; one that shows only processes has no version, either. */
+  async #swaps(): Promise<string> {
+    const text = await found(readFile(join(this.#proc, 'swaps'), 'latin1'), ABSENT);
+    if (text === undefined) await readFile(join(this.#proc, 'version'));
+    return text ?? '';
   }
 
   /**
-   * Of all mount namespaces that have processes. What is mounted for this process, too, counts once:
-   * others have copies of it, under whatever names.
+   * Of all mount namespaces that have processes. What is mounted for the first process or this one,
+   * too, counts once: others have copies of it, under whatever names. A sandbox shows less than the
+   * first process sees.
    */
   async #mounts(): Promise<readonly Mount[]> {
-    const mountinfo = (process: string): Promise<string> =>
-      readFile(join(this.#proc, process, 'mountinfo'), 'latin1');
-    const namespaceOf = (process: string): Promise<string | undefined> =>
-      found(readlink(join(this.#proc, process, 'ns', 'mnt')), ENDED);
-    const own = parseMountinfo(await mountinfo('self'));
-    const mounts = [...own];
-    const seen = new Set(own.map(mounted));
-    const namespaces = new Set([await namespaceOf('self')]);
-    for (const process of await names(this.#proc)) {
-      if (!/^[0-9]+$/.test(process)) continue;
-      const namespace = await namespaceOf(process);
-      if (namespace === undefined || namespaces.has(namespace)) continue;
-      const text = await found(mountinfo(process), ENDED);
-      // The process has ended meanwhile: another one may tell.
-      if (text === undefined || text === '') continue;
-      namespaces.add(namespace);
+    const mounts: Mount[] = [];
+    const seen = new Set<string>();
+    const begins = new Set<string>();
+    const add = (text: string, process?: number): void => {
       const others = parseMountinfo(text).filter((mount) => !seen.has(mounted(mount)));
-      for (const mount of others) {
-        seen.add(mounted(mount));
-        mounts.push({ ...mount, process: Number(process) });
-      }
+      for (const mount of others)
+        mounts.push(process === undefined ? mount : { ...mount, process });
+      for (const mount of others) seen.add(mounted(mount));
+    };
+    const others = (await names(this.#proc)).filter((name) => /^[0-9]+$/.test(name));
+    for (const process of ['1', 'self', ...others]) {
+      const path = join(this.#proc, process, 'mountinfo');
+      // These two have not ended: they are hidden, and with them who knows what else.
+      const absent = process === '1' || process === 'self' ? [] : ENDED;
+      // Cheap beside the whole, which is the same for all processes of a namespace and a root.
+      const begin = await found(beginOf(path), absent);
+      if (begin === undefined || begins.has(begin)) continue;
+      begins.add(begin);
+      // The process may have ended meanwhile: another one may tell.
+      const text = (await found(readFile(path, 'latin1'), ENDED)) ?? '';
+      add(text, others.includes(process) && process !== '1' ? Number(process) : undefined);
     }
     return mounts;
   }
@@ -335,6 +344,17 @@ function append<T>(map: Map<string, T[]>, key: string, item: T): void {
 const ABSENT = ['ENOENT', 'ENODEV', 'ENXIO', 'ENOTDIR'] as const;
 /** What says that a process has ended; EINVAL: its parent has not taken note yet. */
 const ENDED = ['ENOENT', 'ESRCH', 'EINVAL'] as const;
+
+/** As much of a mountinfo as tells one mount namespace from another. */
+async function beginOf(path: string): Promise<string> {
+  const file = await open(path);
+  try {
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(BEGIN_BYTES), 0, BEGIN_BYTES, 0);
+    return buffer.toString('latin1', 0, bytesRead);
+  } finally {
+    await file.close();
+  }
+}
 
 async function names(directory: string): Promise<readonly string[]> {
   return (await found(readdir(directory), ABSENT))?.sort() ?? [];

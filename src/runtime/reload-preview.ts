@@ -29,7 +29,7 @@ import { toPortError } from '../ports/errors.ts';
 import type { ConfiguredAnswer } from './configured-controllers.ts';
 import type { ControllerRecord, ControllerSet } from './controller-set.ts';
 import { deviceOf, NO_DEVICE } from './describe.ts';
-import type { ServiceExtra, ServiceSettings } from './service-core.ts';
+import type { Ending, ServiceExtra, ServiceSettings } from './service-core.ts';
 
 /** The files as they are now. */
 export interface PresentFiles {
@@ -95,6 +95,13 @@ export interface PlannedReload<Extra extends ServiceExtra, Planned extends Servi
   keepsConnection(tid: TransportId): boolean;
   /** Whether a removal follows from that of a discovery controller. */
   follows(key: TidKey): boolean;
+  /** See ActionRules; of those that would end a connection. */
+  hold?(endings: readonly Ending<Extra>[]): ReadonlyMap<string, string>;
+}
+
+/** A removal, with what its record becomes if nothing holds it. */
+interface Removing<Extra extends ServiceExtra> extends Ending<Extra> {
+  readonly removed: PreviewedRemove;
 }
 
 export function previewActions<Extra extends ServiceExtra, Planned extends ServiceExtra>(
@@ -125,7 +132,7 @@ export function previewActions<Extra extends ServiceExtra, Planned extends Servi
     removed,
     coming.map(({ tid }) => tid),
   );
-  const remove: PreviewedRemove[] = [];
+  const removing: Removing<Extra>[] = [];
   const change: PreviewedChange[] = [];
   const keep: PreviewedKeep[] = [];
   const notes: PreviewNote[] = [];
@@ -163,13 +170,25 @@ export function previewActions<Extra extends ServiceExtra, Planned extends Servi
       shared: heirs.length > 0 || held.has(instance ?? ''),
       untouchable: lastHolder.get(instance ?? '')?.untouchable,
     });
-    remove.push({ controller, why: action.why, ...end, follows: reload.follows(action.key) });
+    const { statedAt, why } = action;
+    const it = { controller, why, ...end, follows: reload.follows(action.key) };
+    removing.push({ record, why, statedAt, removed: it });
   }
+  const ending = removing.filter(({ removed: { connection } }) => connection === 'disconnected');
+  const waiting = reload.hold?.(ending) ?? new Map<string, string>();
+  const remove = removing.map(({ record, removed: it }) =>
+    withHold(it, it.connection === 'disconnected' ? waiting.get(record.driver.key) : undefined),
+  );
   const add = [...added.values()].map(({ sources, tid }): PreviewedAdd => {
     const controller = { ...tidToDict(tid), device: NO_DEVICE };
     return { controller, sources: sourceKinds(sources) };
   });
   return { add, remove, change, keep, notes: [...configuredNotes(reload), ...notes] };
+}
+
+/** One that would be disconnected, unless it is held. */
+export function withHold(removed: PreviewedRemove, held: string | undefined): PreviewedRemove {
+  return held === undefined ? removed : { ...removed, connection: 'stays', spared: held };
 }
 
 /** What differs of one that goes on, and whether anything does; `planned` is unchanged if undefined. */

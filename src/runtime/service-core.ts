@@ -34,6 +34,8 @@ import { previewActions, type PlannedReload } from './reload-preview.ts';
 import { controllerFields, logReport } from './reports.ts';
 import { ServiceLoop } from './service-loop.ts';
 
+const NONE_HELD: ReadonlyMap<string, string> = new Map();
+
 /** A kernel connect and a few disconnects; the service manager waits a little longer. */
 const STOP_MS = 60_000;
 
@@ -91,6 +93,19 @@ export interface ActionRules<Extra extends ServiceExtra, Planned> {
   kept(record: ControllerRecord<Extra>, planned: Planned): Extra;
   /** Whether the connection of one that is removed stays in the kernel. */
   keepsConnection(record: ControllerRecord<Extra>): boolean;
+  /**
+   * Which of these removals, which leave no connection, are not to be carried out yet, and why.
+   * Called by every plan, also with none.
+   */
+  hold?(endings: readonly Ending<Extra>[]): ReadonlyMap<string, string>;
+}
+
+/** A removal that ends the connection, if there is one. */
+export interface Ending<Extra extends ServiceExtra> {
+  readonly record: ControllerRecord<Extra>;
+  readonly why: string;
+  /** See SourceEvidence. */
+  readonly statedAt: number;
 }
 
 export class ServiceCore<Extra extends ServiceExtra, Saved> {
@@ -204,7 +219,7 @@ export class ServiceCore<Extra extends ServiceExtra, Saved> {
     next: ServiceSettings,
     plan: Pick<
       PlannedReload<Extra, Planned>,
-      'actions' | 'configured' | 'follows' | 'keepsConnection'
+      'actions' | 'configured' | 'follows' | 'hold' | 'keepsConnection'
     >,
   ): PreviewedActions {
     return previewActions({
@@ -217,11 +232,11 @@ export class ServiceCore<Extra extends ServiceExtra, Saved> {
     });
   }
 
-  /** Carries out a plan; how many controllers it removed. */
+  /** Carries out a plan; the removals that it did. */
   apply<Planned>(
     actions: readonly ControllerAction<Planned>[],
     rules: ActionRules<Extra, Planned>,
-  ): number {
+  ): readonly Ending<Extra>[] {
     for (const action of actions) {
       switch (action.kind) {
         case 'add':
@@ -244,18 +259,24 @@ export class ServiceCore<Extra extends ServiceExtra, Saved> {
     // Only now: one that was added may look for the connection of one that is removed.
     const removed = actions.flatMap((action) => {
       const record = action.kind === 'remove' ? this.controllers.get(action.key) : undefined;
-      return action.kind === 'remove' && record !== undefined ? [{ record, why: action.why }] : [];
+      if (action.kind !== 'remove' || record === undefined) return [];
+      return [{ record, why: action.why, statedAt: action.statedAt }];
     });
-    if (removed.length > 0) {
-      const heirs = this.controllers.heirs(new Set(removed.map(({ record }) => record.driver.key)));
-      for (const { record, why } of removed) {
-        const inherited = heirs(record).length > 0;
-        this.#remove(record, why, rules.keepsConnection(record) || inherited);
-      }
+    const leaving = new Set(removed.map(({ record }) => record.driver.key));
+    const heirs = leaving.size === 0 ? () => [] : this.controllers.heirs(leaving);
+    const keeps = (record: ControllerRecord<Extra>): boolean =>
+      rules.keepsConnection(record) || heirs(record).length > 0;
+    const endings = removed.filter(({ record }) => !keeps(record));
+    const held = rules.hold?.(endings) ?? NONE_HELD;
+    const done = removed.filter(({ record }) => !held.has(record.driver.key));
+    for (const { record } of removed) {
+      record.keptBecause = held.get(record.driver.key);
+      if (record.keptBecause !== undefined) this.controllers.start(record.driver.key);
     }
+    for (const { record, why } of done) this.#remove(record, why, keeps(record));
     if (this.#kickDue) this.controllers.kick();
     this.#kickDue = false;
-    return removed.length;
+    return done;
   }
 
   /** Leaves or disconnects all connections; resolves when nothing is in flight any more. */

@@ -57,6 +57,7 @@ export function stacdObject(deps: StacdObjectDeps): ExportedObject {
           ...processInfo(deps.facts(), log, service.settings.host, service.disposing()),
           'connect queue': service.queueLength,
           nbft: service.bootTables(),
+          'held back': service.heldBack(),
         }),
       ],
       [`${DEBUG}.controller_info`]: (...strings: TidStrings) => {

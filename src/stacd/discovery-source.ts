@@ -8,16 +8,17 @@
  * - what another process says is checked like what a network says.
  */
 import { known, unknown, type Answer } from '../core/answer.ts';
+import { BY_SETTING } from '../core/removal-brake.ts';
 import { retryDelayMs } from '../core/retry-policy.ts';
-import { dictToEntry, type DiscoveryEntry } from '../nvme/discovery-log.ts';
-import { tidKey, type TidKey, type TransportId } from '../nvme/transport-id.ts';
+import { tidKey, type TidKey } from '../nvme/transport-id.ts';
 import { BusError, type Bus } from '../ports/bus.ts';
 import type { Disposable } from '../ports/disposable.ts';
 import { toPortError } from '../ports/errors.ts';
 import type { Clock } from '../ports/host.ts';
 import type { Log } from '../ports/log.ts';
-import { hostIdFrom, isRecord, tidFromDict } from '../runtime/json-checks.ts';
 import type { DiscoveryState, ReportedDc } from './plan.ts';
+import { parseAllLogPages, parseDiscoveryState, type SaidState } from './stafd-answers.ts';
+import { SteadyAnswers } from './steady-answers.ts';
 
 const STAFD_NAME = 'org.nvmexpress.staf';
 const STAFD_PATH = '/org/nvmexpress/staf';
@@ -39,12 +40,13 @@ export class DiscoverySource implements Disposable {
   readonly #deps: DiscoverySourceDeps;
   #current: Answer<DiscoveryState> = unknown('stafd was not asked yet');
   #owner: string | undefined;
-  /** The DCs that this owner has listed; true where it has shown a log with entries. */
-  #listed = new Map<TidKey, boolean>();
+  /** DCs that this owner has listed. */
+  #listed = new Set<TidKey>();
+  #steady = new SteadyAnswers();
   #asking = false;
   #askAgain = false;
   #failures = 0;
-  #retry: Disposable | undefined;
+  #next: Disposable | undefined;
   #disposed = false;
 
   constructor(deps: DiscoverySourceDeps) {
@@ -71,8 +73,8 @@ export class DiscoverySource implements Disposable {
   /** Asks again, soon. */
   refresh(): void {
     if (this.#disposed || this.#owner === undefined) return;
-    this.#retry?.dispose();
-    this.#retry = undefined;
+    this.#next?.dispose();
+    this.#next = undefined;
     if (this.#asking) {
       this.#askAgain = true;
       return;
@@ -81,15 +83,29 @@ export class DiscoverySource implements Disposable {
     void this.#ask();
   }
 
+  /** Has stafd read all logs again; then what it says is younger than this. */
+  async confirm(): Promise<void> {
+    const owner = this.#owner;
+    if (owner === undefined || this.#disposed) return;
+    try {
+      await this.#call(owner, STAFD_V1_INTERFACE, 'read_logs_again', '', []);
+    } catch (thrown) {
+      this.#deps.log.debug(`stafd does not read the logs again: ${toPortError(thrown).message}`);
+    }
+    // What it says of DCs that it has removed.
+    this.refresh();
+  }
+
   dispose(): void {
     this.#disposed = true;
-    this.#retry?.dispose();
+    this.#next?.dispose();
   }
 
   #onOwner(owner: string | undefined): void {
     if (this.#disposed || owner === this.#owner) return;
     this.#owner = owner;
-    this.#listed = new Map();
+    this.#listed = new Set();
+    this.#steady = new SteadyAnswers();
     this.#failures = 0;
     this.#deps.log.debug(owner === undefined ? 'stafd left the bus' : 'stafd is on the bus');
     this.#set(unknown(owner === undefined ? 'stafd is not running' : 'stafd was not asked yet'));
@@ -106,11 +122,12 @@ export class DiscoverySource implements Disposable {
       this.#askAgain = false;
       const owner = this.#owner;
       if (owner === undefined) break;
+      const askedAt = this.#deps.clock.now();
       try {
-        const state = await this.#question(owner);
+        const said = await this.#question(owner);
         if (this.#owner === owner && !this.#disposed) {
           this.#failures = 0;
-          this.#set(known(this.#remember(state)));
+          this.#set(known(this.#understand(said, askedAt)));
         }
       } catch (thrown) {
         if (this.#owner === owner && !this.#disposed) this.#failed(thrown);
@@ -120,16 +137,35 @@ export class DiscoverySource implements Disposable {
     this.#asking = false;
   }
 
-  /** Adds what only the answers before can tell: stafd's list loses a DC only by its removal. */
-  #remember(state: DiscoveryState): DiscoveryState {
-    const removed = new Set(this.#listed.keys());
-    for (const { log, tid } of state.controllers) {
-      const key = tidKey(tid);
-      removed.delete(key);
-      const read = log.kind === 'known' && log.value.length > 0;
-      this.#listed.set(key, read || this.#listed.get(key) === true);
+  /** What follows from an answer and from those before it. */
+  #understand(said: SaidState, askedAt: number): DiscoveryState {
+    if (said.kind === 'original') {
+      const { askAgainAt, state } = this.#steady.take(said, askedAt);
+      this.#askLater(askAgainAt);
+      return state;
     }
-    return { ...state, removed };
+    // Its list loses a DC only by its removal.
+    const removed = new Map([...this.#listed].map((key) => [key, askedAt]));
+    for (const { key, statedAt } of said.removed) {
+      removed.set(key, statedAt === 'by-setting' ? BY_SETTING : askedAt - statedAt.age);
+    }
+    const controllers = said.controllers.map(({ age, ...dc }): ReportedDc => {
+      const key = tidKey(dc.tid);
+      removed.delete(key);
+      this.#listed.add(key);
+      return { ...dc, readAt: askedAt - age };
+    });
+    return { settled: said.settled, askedAt, controllers, removed };
+  }
+
+  #askLater(at: number): void {
+    this.#next?.dispose();
+    this.#next = undefined;
+    if (at === Infinity) return;
+    const { clock } = this.#deps;
+    this.#next = clock.setTimer(Math.max(0, at - clock.now()), () => {
+      this.refresh();
+    });
   }
 
   #again(): boolean {
@@ -144,13 +180,10 @@ export class DiscoverySource implements Disposable {
     if (this.#failures === 1) log.warning(text);
     else log.debug(text);
     this.#set(unknown(`stafd does not answer: ${message}`));
-    this.#retry?.dispose();
-    this.#retry = clock.setTimer(retryDelayMs(this.#failures, random()), () => {
-      this.refresh();
-    });
+    this.#askLater(clock.now() + retryDelayMs(this.#failures, random()));
   }
 
-  async #question(owner: string): Promise<DiscoveryState> {
+  async #question(owner: string): Promise<SaidState> {
     try {
       const text = await this.#call(owner, STAFD_V1_INTERFACE, 'get_discovery_state', '', []);
       return parseDiscoveryState(text, this.#deps.log);
@@ -158,8 +191,7 @@ export class DiscoverySource implements Disposable {
       if (!(thrown instanceof BusError) || !NOT_THERE.has(thrown.errorName)) throw thrown;
     }
     const all = await this.#call(owner, STAFD_INTERFACE, 'get_all_log_pages', 'b', [false]);
-    const wasRead = (key: TidKey): boolean => this.#listed.get(key) === true;
-    return parseAllLogPages(all, this.#deps.log, wasRead);
+    return parseAllLogPages(all, this.#deps.log);
   }
 
   async #call(
@@ -195,66 +227,3 @@ const NOT_THERE: ReadonlySet<string> = new Set([
   'org.freedesktop.DBus.Error.UnknownInterface',
   'org.freedesktop.DBus.Error.UnknownObject',
 ]);
-
-/** Throws for what is not of the documented shape: nothing follows from half an answer. */
-export function parseDiscoveryState(text: string, log: Log): DiscoveryState {
-  const state: unknown = JSON.parse(text);
-  if (!isRecord(state) || state['version'] !== 1 || !Array.isArray(state['controllers'])) {
-    throw new Error('its discovery state is not of a known form');
-  }
-  const controllers = state['controllers'].map((item: unknown): ReportedDc => {
-    const { hostId, pages, tid } = reportedDc(item);
-    const answer = isRecord(item) && isRecord(item['log']) ? item['log'] : {};
-    if (answer['state'] === 'known') {
-      return { tid, hostId, log: known(readEntries(pages, log)), fresh: answer['fresh'] === true };
-    }
-    const why = typeof answer['why'] === 'string' ? answer['why'] : 'stafd does not say why';
-    return { tid, hostId, log: unknown(why), fresh: false };
-  });
-  return { settled: state['settled'] === true, controllers, removed: new Set() };
-}
-
-/**
- * What nvme-stas 2.4.1's stafd says. It cannot tell an empty log from one that was not read (unless
- * it has shown one before: `wasRead`), nor a DC that was removed from one that it has not found yet:
- * both are unknown.
- */
-export function parseAllLogPages(
-  text: string,
-  log: Log,
-  wasRead: (dc: TidKey) => boolean,
-): DiscoveryState {
-  const list: unknown = JSON.parse(text);
-  if (!Array.isArray(list)) throw new Error('its log pages are not of a known form');
-  const controllers = list.map((item: unknown): ReportedDc => {
-    const { hostId, pages, tid } = reportedDc(item);
-    if (pages.length === 0 && !wasRead(tidKey(tid))) {
-      return { tid, hostId, log: unknown('it may not have been read yet'), fresh: false };
-    }
-    return { tid, hostId, log: known(readEntries(pages, log)), fresh: true };
-  });
-  return { settled: false, controllers, removed: new Set() };
-}
-
-function reportedDc(item: unknown): {
-  readonly tid: TransportId;
-  readonly hostId: string;
-  readonly pages: readonly unknown[];
-} {
-  const tid = isRecord(item) ? tidFromDict(item['discovery-controller']) : undefined;
-  const pages = isRecord(item) ? item['log-pages'] : undefined;
-  if (tid === undefined || !Array.isArray(pages)) {
-    throw new Error('one of its discovery controllers is not of a known form');
-  }
-  return { tid, hostId: hostIdFrom(isRecord(item) ? item['host-id'] : undefined), pages };
-}
-
-function readEntries(pages: readonly unknown[], log: Log): readonly DiscoveryEntry[] {
-  const entries: DiscoveryEntry[] = [];
-  for (const page of pages) {
-    const parsed = isRecord(page) ? dictToEntry(page) : { reason: 'it is not a dictionary' };
-    if ('entry' in parsed && parsed.entry !== undefined) entries.push(parsed.entry);
-    else log.debug(`A log page entry of stafd is not used: ${parsed.reason}`);
-  }
-  return entries;
-}

@@ -16,6 +16,7 @@ import {
   type WantedController,
 } from '../core/plan-controllers.ts';
 import { refusal } from '../core/refusal.ts';
+import { BY_SETTING } from '../core/removal-brake.ts';
 import { isIoController, matchesConnection } from '../nvme/connection-match.ts';
 import type { InterfaceAddressLike } from '../nvme/connection-match.ts';
 import type { ConnectOptions } from '../nvme/connect-options.ts';
@@ -31,19 +32,26 @@ export interface ReportedDc {
   /** The last log that was read whole; unknown until the first. */
   readonly log: Answer<readonly DiscoveryEntry[]>;
   /**
-   * The log was read since stafd started. One that stafd remembers from before may be older than
-   * what was connected since: that an entry is missing in it proves nothing.
+   * The log was read since stafd started, and that an entry is missing in it counts. One that stafd
+   * remembers from before may be older than what was connected since.
    */
   readonly fresh: boolean;
+  /** When it was read, milliseconds; where stafd does not say, when it was asked. */
+  readonly readAt: number;
 }
 
 /** What stafd says. */
 export interface DiscoveryState {
   /** Its list of DCs is complete: one that is missing was removed. */
   readonly settled: boolean;
+  /** When it was asked for this, milliseconds. */
+  readonly askedAt: number;
   readonly controllers: readonly ReportedDc[];
-  /** DCs that this stafd listed before and lists no longer: it removed them. */
-  readonly removed: ReadonlySet<TidKey>;
+  /**
+   * DCs that this stafd listed before and lists no longer: it removed them. When that was stated
+   * last, milliseconds; BY_SETTING where a setting of this host is why.
+   */
+  readonly removed: ReadonlyMap<TidKey, number>;
 }
 
 export interface IocExtra {
@@ -68,6 +76,8 @@ export interface ConfiguredInput {
 }
 
 export interface StacdSnapshot {
+  /** Milliseconds, monotonic. */
+  readonly now: number;
   readonly config: ServiceConfig;
   /** For log entries of DCs that name no host NQN. */
   readonly hostNqn: string;
@@ -103,12 +113,13 @@ export function planIoControllers(snapshot: StacdSnapshot): readonly IocAction[]
       if (source.startsWith(LOG)) return logEvidence(discovery, reported, source);
       const entry = configured.get(source);
       if (entry === undefined) {
-        return { kind: 'absent', why: 'the configuration no longer lists it' };
+        const why = 'the configuration no longer lists it';
+        return { kind: 'absent', why, statedAt: BY_SETTING };
       }
       if (entry.answer.kind === 'unknown') return { kind: 'unknown', why: entry.answer.why };
       // A name server does not know whether the subsystem has moved, too: its new place proves it.
       return snapshot.connected.has(tidKey(entry.answer.value))
-        ? { kind: 'absent', why: 'its name has another address now' }
+        ? { kind: 'absent', why: 'its name has another address now', statedAt: snapshot.now }
         : { kind: 'unknown', why: 'its name has another address now, which is not connected yet' };
     },
   });
@@ -122,21 +133,30 @@ function logEvidence(
   if (discovery.kind === 'unknown') return { kind: 'unknown', why: discovery.why };
   const dc = reported.get(source);
   if (dc === undefined) {
-    return discovery.value.settled ||
-      discovery.value.removed.has(source.slice(LOG.length) as TidKey)
-      ? { kind: 'absent', why: 'its discovery controller was removed' }
-      : { kind: 'unknown', why: 'stafd has not found all discovery controllers yet' };
+    const { removed, settled } = discovery.value;
+    const removedAt = removed.get(source.slice(LOG.length) as TidKey);
+    if (removedAt === undefined && !settled) {
+      return { kind: 'unknown', why: 'stafd has not found all discovery controllers yet' };
+    }
+    const statedAt = removedAt ?? completeAt(discovery.value);
+    return { kind: 'absent', why: 'its discovery controller was removed', statedAt };
   }
   if (dc.log.kind === 'unknown') {
     return { kind: 'unknown', why: `its discovery log is unknown: ${dc.log.why}` };
   }
   return dc.fresh
-    ? { kind: 'absent', why: 'its discovery controller no longer lists it' }
-    : { kind: 'unknown', why: 'its discovery log was not read since stafd started' };
+    ? { kind: 'absent', why: 'its discovery controller no longer lists it', statedAt: dc.readAt }
+    : { kind: 'unknown', why: 'what is known of its discovery log proves no absence yet' };
+}
+
+/** When the list of DCs was last found to be complete: others are listed by the logs that were read. */
+export function completeAt({ askedAt, controllers }: DiscoveryState): number {
+  const read = controllers.filter(({ fresh }) => fresh);
+  return Math.min(askedAt, ...read.map(({ readAt }) => readAt));
 }
 
 export function wantedControllers(
-  snapshot: Omit<StacdSnapshot, 'controllers' | 'connected'>,
+  snapshot: Omit<StacdSnapshot, 'controllers' | 'connected' | 'now'>,
 ): Map<TidKey, WantedController<IocExtra>> {
   const wanted = new Map<TidKey, WantedController<IocExtra>>();
   const want = (tid: TransportId, source: SourceId, extra: IocExtra): void => {

@@ -5,8 +5,10 @@ import type {
   PreviewedRemove,
   PreviewNote,
 } from '../core/reload-preview.ts';
+import { BY_SETTING } from '../core/removal-brake.ts';
 import type { KernelController } from '../nvme/kernel-controller.ts';
 import { tidKey, type TidKey } from '../nvme/transport-id.ts';
+import { withHold } from '../runtime/reload-preview.ts';
 import { UNWANTED, type Audit } from './audit.ts';
 import type { StacdSnapshot } from './plan.ts';
 
@@ -22,17 +24,21 @@ export function withoutDcs(picture: StacdSnapshot, removed: ReadonlySet<TidKey>)
       value: {
         ...value,
         controllers: value.controllers.filter(({ tid }) => !removed.has(tidKey(tid))),
-        removed: new Set([...value.removed, ...removed]),
+        removed: new Map([
+          ...value.removed,
+          ...[...removed].map((key) => [key, BY_SETTING] as const),
+        ]),
       },
     },
   };
 }
 
-/** Adds what the audit drops of others, and what cannot be told before. */
+/** Adds what the audit drops of others, except for what is `held`, and what cannot be told before. */
 export function withAudit(
   preview: PreviewedActions,
   { discovery }: Pick<StacdSnapshot, 'discovery'>,
   audit: Audit,
+  held: ReadonlyMap<string, string>,
 ): PreviewedActions {
   const notes: PreviewNote[] = [...preview.notes];
   if (discovery.kind === 'unknown') {
@@ -40,7 +46,14 @@ export function withAudit(
   }
   switch (audit.kind) {
     case 'done':
-      return { ...preview, remove: [...preview.remove, ...audit.unwanted.map(drop)], notes };
+      return {
+        ...preview,
+        remove: [
+          ...preview.remove,
+          ...audit.unwanted.map((it) => withHold(drop(it.kernel), held.get(it.kernel.instance))),
+        ],
+        notes,
+      };
     case 'later': {
       const why = 'looked at when everything is known and no connect is under way';
       return {

@@ -10,14 +10,29 @@
 import type { Answer } from '../core/answer.ts';
 import type { PreviewedActions } from '../core/reload-preview.ts';
 import type { KernelController } from '../nvme/kernel-controller.ts';
-import { tidKey, type TidKey } from '../nvme/transport-id.ts';
+import { isIoController } from '../nvme/connection-match.ts';
+import { printTid, tidKey, type TidKey } from '../nvme/transport-id.ts';
+import type { BlockUses } from '../ports/block-use.ts';
 import type { DeviceEvent } from '../ports/devices.ts';
 import type { Disposable } from '../ports/disposable.ts';
 import { toPortError } from '../ports/errors.ts';
+import type { LogFields } from '../ports/log.ts';
 import type { ControllerRecord } from '../runtime/controller-set.ts';
 import type { KernelSnapshot } from '../runtime/kernel-index.ts';
-import { ServiceCore, type ServiceDeps, type ServiceSettings } from '../runtime/service-core.ts';
-import { auditConnections, auditsOthers, UNWANTED, type AuditInput } from './audit.ts';
+import { controllerFields } from '../runtime/reports.ts';
+import {
+  ServiceCore,
+  type Ending,
+  type ServiceDeps,
+  type ServiceSettings,
+} from '../runtime/service-core.ts';
+import {
+  auditConnections,
+  auditsOthers,
+  UNWANTED,
+  type AuditInput,
+  type Unwanted,
+} from './audit.ts';
 import { STACD_LKC_VERSION, dumpLkc, parseLkc, type SavedIoc } from './last-known-config.ts';
 import {
   keepsConnection,
@@ -27,6 +42,12 @@ import {
   type StacdSnapshot,
 } from './plan.ts';
 import { withAudit, withoutDcs } from './preview.ts';
+import {
+  RemovalBrake,
+  type BrakeLimits,
+  type Drop,
+  type RemovalBrakeDeps,
+} from './removal-brake.ts';
 
 /** After `add`, the kernel needs a moment before sysfs says everything about a controller. */
 const AUDIT_AFTER_ADD_MS = 1_000;
@@ -35,7 +56,8 @@ export type IocRecord = ControllerRecord<IocExtra>;
 
 export interface StacdDeps extends ServiceDeps {
   /** What stafd says now. */
-  readonly discovery: { current(): Answer<DiscoveryState> };
+  readonly discovery: { current(): Answer<DiscoveryState>; confirm(): Promise<void> };
+  readonly blockUses: BlockUses;
 }
 
 export class StacdService {
@@ -43,6 +65,10 @@ export class StacdService {
   readonly #core: ServiceCore<IocExtra, readonly SavedIoc[]>;
   #auditDue = true;
   #auditTimer: Disposable | undefined;
+  /** Connections of others that are being dropped, or could not be, since the audit became due. */
+  readonly #dropped = new Set<string>();
+  readonly #brake: RemovalBrake;
+  readonly #auditBrake: RemovalBrake;
 
   constructor(settings: ServiceSettings, deps: StacdDeps) {
     this.#deps = deps;
@@ -65,6 +91,15 @@ export class StacdService {
       changed: () => undefined,
       logRead: () => ({ persistent: true }),
     });
+    const brakeDeps: RemovalBrakeDeps = {
+      ...deps,
+      confirm: () => void deps.discovery.confirm(),
+      mark: () => {
+        this.#core.loop.mark();
+      },
+    };
+    this.#brake = new RemovalBrake(brakeDeps);
+    this.#auditBrake = new RemovalBrake(brakeDeps);
   }
 
   get settings(): ServiceSettings {
@@ -90,6 +125,11 @@ export class StacdService {
     return this.#core.boot.describe();
   }
 
+  /** The connections that are not dropped yet though their removal is asked for, and why. */
+  heldBack(): Record<string, unknown> {
+    return { ...this.#brake.info(), ...this.#auditBrake.info() };
+  }
+
   get queueLength(): number {
     return this.#core.queueLength;
   }
@@ -102,7 +142,7 @@ export class StacdService {
 
   /** Applies a configuration that was read anew; nothing that stays configured is dropped. */
   reload(settings: ServiceSettings): void {
-    this.#auditDue = true;
+    this.#beginAudit();
     this.#core.reload(settings);
   }
 
@@ -130,9 +170,12 @@ export class StacdService {
       configured,
       keepsConnection: (tid) => keepsConnection(next.config, tid),
       follows: (key) => !removed.has(key),
+      hold: (endings) => this.#brake.preview(endings.map(ownDrop), ownLimits(picture)),
     });
     const audit = auditConnections(this.#auditInput(picture, kernel));
-    return withAudit(preview, picture, audit);
+    const unwanted = audit.kind === 'done' ? audit.unwanted : [];
+    const held = this.#auditBrake.preview(unwanted.map(othersDrop), auditLimits(picture, kernel));
+    return withAudit(preview, picture, audit, held);
   }
 
   /** stafd said something new. */
@@ -146,6 +189,8 @@ export class StacdService {
       keepsConnection: () => true,
       save: () => {
         this.#auditTimer?.dispose();
+        this.#brake.dispose();
+        this.#auditBrake.dispose();
         this.#save();
       },
     });
@@ -168,6 +213,7 @@ export class StacdService {
       added: () => undefined,
       kept: (record, planned) => this.#kept(record, planned),
       keepsConnection: ({ driver }) => keepsConnection(this.settings.config, driver.tid),
+      hold: (endings) => this.#brake.hold(endings.map(ownDrop), ownLimits(picture)),
     });
     this.#save();
     if (this.#auditDue) this.#audit(picture, kernel);
@@ -182,6 +228,7 @@ export class StacdService {
 
   #picture(): StacdSnapshot {
     return {
+      now: this.#deps.clock.now(),
       config: this.settings.config,
       hostNqn: this.settings.host.hostnqn,
       configured: this.#core.configured.list(),
@@ -200,8 +247,20 @@ export class StacdService {
   #audit(picture: StacdSnapshot, kernel: KernelSnapshot): void {
     const audit = auditConnections(this.#auditInput(picture, kernel));
     this.#auditDue = audit.kind === 'later';
+    // What is held meanwhile is held: nothing goes without a younger statement.
     if (audit.kind === 'later') return;
-    for (const controller of audit.unwanted) void this.#disconnectUnwanted(controller);
+    const unwanted = audit.unwanted.filter(({ kernel: it }) => !this.#dropped.has(it.instance));
+    const limits = auditLimits(picture, kernel);
+    const held = this.#auditBrake.hold(unwanted.map(othersDrop), limits);
+    this.#auditDue = held.size > 0;
+    for (const { kernel: it } of unwanted) {
+      if (!held.has(it.instance)) void this.#disconnectUnwanted(it);
+    }
+  }
+
+  #beginAudit(): void {
+    this.#auditDue = true;
+    this.#dropped.clear();
   }
 
   #auditInput(picture: StacdSnapshot, kernel: KernelSnapshot): AuditInput {
@@ -216,11 +275,9 @@ export class StacdService {
 
   async #disconnectUnwanted(controller: KernelController): Promise<void> {
     const { fabrics, log } = this.#deps;
-    const { device, subsysnqn, traddr, trsvcid, transport } = controller;
-    log.notice(
-      `(${transport}, ${traddr}, ${trsvcid}, ${subsysnqn}) | ${device} - ${UNWANTED}: disconnecting`,
-      { NVME_DEVICE: device, NVME_SUBSYSNQN: subsysnqn, NVME_TRADDR: traddr },
-    );
+    const { device, instance } = controller;
+    this.#dropped.add(instance);
+    log.notice(`${kernelName(controller)} - ${UNWANTED}: disconnecting`, kernelFields(controller));
     try {
       await fabrics.disconnect(controller);
     } catch (thrown) {
@@ -232,7 +289,7 @@ export class StacdService {
     if (event.kind !== 'add') return;
     this.#auditTimer?.dispose();
     this.#auditTimer = this.#deps.clock.setTimer(AUDIT_AFTER_ADD_MS, () => {
-      this.#auditDue = true;
+      this.#beginAudit();
       this.#core.loop.mark();
     });
   }
@@ -245,6 +302,37 @@ export class StacdService {
     }));
     this.#core.lkc.save(dumpLkc(saved));
   }
+}
+
+function ownDrop({ record: { driver }, statedAt, why }: Ending<IocExtra>): Drop {
+  const { key, tid } = driver;
+  // What is never disconnected is no loss.
+  const kernel = driver.untouchable === undefined ? driver.kernel : undefined;
+  const fields = controllerFields(tid, kernel?.device);
+  return { key, name: printTid(tid), fields, kernel, why, statedAt };
+}
+
+function othersDrop({ kernel, statedAt }: Unwanted): Drop {
+  const [name, fields] = [kernelName(kernel), kernelFields(kernel)];
+  return { key: kernel.instance, name, fields, kernel, why: UNWANTED, statedAt };
+}
+
+function kernelName({ device, subsysnqn, traddr, transport, trsvcid }: KernelController): string {
+  return `(${transport}, ${traddr}, ${trsvcid}, ${subsysnqn}) | ${device}`;
+}
+
+function kernelFields({ device, subsysnqn, traddr }: KernelController): LogFields {
+  return { NVME_DEVICE: device, NVME_SUBSYSNQN: subsysnqn, NVME_TRADDR: traddr };
+}
+
+function ownLimits({ config, connected }: StacdSnapshot): BrakeLimits {
+  return { connections: connected.size, limit: config.disconnectLimit };
+}
+
+/** Of all that the kernel has, whoever made it. */
+function auditLimits({ config }: StacdSnapshot, kernel: KernelSnapshot): BrakeLimits {
+  const all = [...kernel.values()].filter((it) => it.transport !== 'pcie' && isIoController(it));
+  return { connections: all.length, limit: config.disconnectLimit };
 }
 
 /** What a configuration or a log says of it is filled in by the first plan. */

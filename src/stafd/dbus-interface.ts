@@ -1,8 +1,9 @@
 /** stafd's object on the bus: dbus/org.nvmexpress.staf.xml is the contract. */
 import xml from '../../dbus/org.nvmexpress.staf.xml';
 import { entryToDict } from '../nvme/discovery-log.ts';
+import { BY_SETTING } from '../core/removal-brake.ts';
 import { identityFor } from '../nvme/host-id.ts';
-import { tidKey } from '../nvme/transport-id.ts';
+import { tidKey, tidToDict } from '../nvme/transport-id.ts';
 import type { Bus, ExportedObject } from '../ports/bus.ts';
 import type { Clock } from '../ports/host.ts';
 import type { TraceableLog } from '../ports/log.ts';
@@ -15,7 +16,7 @@ import {
   type TidStrings,
 } from '../runtime/process-info.ts';
 import { previewReload, type PresentFiles } from '../runtime/reload-preview.ts';
-import { expiry } from './plan.ts';
+import { expiry } from './expiry.ts';
 import type { DcRecord, StafdListener } from './service-types.ts';
 import type { StafdService } from './service.ts';
 
@@ -86,6 +87,8 @@ export function stafdObject(deps: StafdObjectDeps): ExportedObject {
     identityFor(service.settings.host, driver.tid.hostNqn, extra.hostId).hostid;
   const pages = (record: DcRecord): readonly Record<string, string>[] =>
     record.extra.log.kind === 'known' ? record.extra.log.value.entries.map(entryToDict) : [];
+  const age = (at: number | undefined): { readonly 'age-ms'?: number } =>
+    at === undefined || at === BY_SETTING ? {} : { 'age-ms': Math.ceil(clock.now() - at) };
   return {
     path: PATH,
     introspectionXml: xml,
@@ -120,13 +123,23 @@ export function stafdObject(deps: StafdObjectDeps): ExportedObject {
                       state: 'known',
                       generation: answer.value.generation,
                       fresh: answer.value.fresh,
+                      ...age(record.extra.readAt),
                     }
                   : { state: 'unknown', why: answer.why },
               'log-pages': pages(record),
             };
           }),
+          removed: service.removed().map(({ statedAt, tid }) => ({
+            'discovery-controller': tidToDict(tid),
+            'by-setting': statedAt === BY_SETTING,
+            ...age(statedAt),
+          })),
         }),
       ],
+      [`${V1}.read_logs_again`]: () => {
+        service.readLogsAgain();
+        return [];
+      },
       [`${V1}.preview_reload`]: async () => [
         JSON.stringify(await previewReload(deps, (next) => service.preview(next))),
       ],

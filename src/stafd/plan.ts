@@ -17,9 +17,11 @@ import {
 } from '../core/plan-controllers.ts';
 import { addressKey } from '../core/address-rules.ts';
 import { refusal } from '../core/refusal.ts';
+import { BY_SETTING } from '../core/removal-brake.ts';
 import type { ConnectOptions } from '../nvme/connect-options.ts';
 import { entryToTid, type DiscoveryEntry } from '../nvme/discovery-log.ts';
 import { tidKey, type TidKey, type TransportId } from '../nvme/transport-id.ts';
+import { expiry } from './expiry.ts';
 
 /** How a DC came to be known; the first that applies, in this order. */
 export type Origin = 'configured' | 'discovered' | 'referral';
@@ -30,6 +32,11 @@ const REFERRAL = 'referral:';
 
 export function referralSource(referrer: TidKey): SourceId {
   return `${REFERRAL}${referrer}`;
+}
+
+/** Undefined for a source that is no referral. */
+export function referrerOf(source: SourceId): TidKey | undefined {
+  return source.startsWith(REFERRAL) ? (source.slice(REFERRAL.length) as TidKey) : undefined;
 }
 
 /** The last log that was read whole from a DC. */
@@ -104,6 +111,7 @@ export function planDiscoveryControllers(snapshot: StafdSnapshot): readonly DcAc
   const configured = new Map(snapshot.configured.map((entry) => [entry.source, entry]));
   const byKey = new Map(snapshot.controllers.map((dc) => [dc.key, dc]));
   const { awaited, followed, wanted } = wantedControllers(snapshot, byKey, configured);
+  const reported = reportedGone(snapshot, byKey, configured, followed);
   return planControllers({
     existing: snapshot.controllers,
     wanted,
@@ -113,11 +121,59 @@ export function planDiscoveryControllers(snapshot: StafdSnapshot): readonly DcAc
       if (dc !== undefined && awaited.has(dc.key)) {
         return { kind: 'unknown', why: 'its log was not read under its other transport ID yet' };
       }
-      if (source === MDNS_SOURCE) return mdnsEvidence(snapshot, dc);
-      if (source.startsWith(REFERRAL)) return referralEvidence(source, byKey, followed);
-      return configuredEvidence(snapshot, configured, byKey, source);
+      const referrer = referrerOf(source);
+      return referrer === undefined
+        ? ownEvidence(snapshot, configured, byKey, source, dc)
+        : referralEvidence(snapshot, referrer, byKey, followed, reported);
     },
   });
+}
+
+/** Of a source that is no referral. */
+function ownEvidence(
+  snapshot: StafdSnapshot,
+  configured: BySource,
+  byKey: ByKey,
+  source: SourceId,
+  dc: DcSnapshot | undefined,
+): SourceEvidence {
+  return source === MDNS_SOURCE
+    ? mdnsEvidence(snapshot, dc)
+    : configuredEvidence(snapshot, configured, byKey, source);
+}
+
+/**
+ * Of those whose referrals do not count any more: the ones that are gone by what others said. The
+ * rest, and what they refer to, a setting of this host gives up.
+ */
+function reportedGone(
+  snapshot: StafdSnapshot,
+  byKey: ByKey,
+  configured: BySource,
+  followed: ReadonlySet<TidKey>,
+): ReadonlySet<TidKey> {
+  const reported = new Set<TidKey>();
+  const referred = new Map<TidKey, TidKey[]>();
+  for (const dc of snapshot.controllers) {
+    if (followed.has(dc.key) || refusal(snapshot.config, dc.tid) !== undefined) continue;
+    for (const source of dc.sources) {
+      const referrer = referrerOf(source);
+      if (referrer === undefined) {
+        const evidence = ownEvidence(snapshot, configured, byKey, source, dc);
+        const bySetting = evidence.kind === 'absent' && evidence.statedAt === BY_SETTING;
+        if (!bySetting) reported.add(dc.key);
+      } else if (!byKey.has(referrer) || followed.has(referrer)) {
+        reported.add(dc.key);
+      } else {
+        const there = referred.get(referrer);
+        if (there === undefined) referred.set(referrer, [dc.key]);
+        else there.push(dc.key);
+      }
+    }
+  }
+  // The set grows while it is walked.
+  for (const key of reported) for (const other of referred.get(key) ?? []) reported.add(other);
+  return reported;
 }
 
 /**
@@ -162,12 +218,14 @@ function configuredEvidence(
     const what = boot ? 'its interface has another name' : 'its name has another address';
     const log = byKey.get(tidKey(answer.value))?.log;
     return log?.kind === 'known' && log.value.fresh
-      ? { kind: 'absent', why: `${what} now` }
+      ? { kind: 'absent', why: `${what} now`, statedAt: snapshot.now }
       : { kind: 'unknown', why: `${what} now, and the log was not read there yet` };
   }
-  if (!boot) return { kind: 'absent', why: 'the configuration no longer lists it' };
+  if (!boot) {
+    return { kind: 'absent', why: 'the configuration no longer lists it', statedAt: BY_SETTING };
+  }
   return snapshot.bootDoubt === undefined
-    ? { kind: 'absent', why: 'the boot firmware does not list it' }
+    ? { kind: 'absent', why: 'the boot firmware does not list it', statedAt: snapshot.now }
     : { kind: 'unknown', why: snapshot.bootDoubt };
 }
 
@@ -268,11 +326,7 @@ function stays(
 ): boolean {
   for (const source of dc.sources) {
     if (source.startsWith(REFERRAL)) continue;
-    const evidence =
-      source === MDNS_SOURCE
-        ? mdnsEvidence(snapshot, dc)
-        : configuredEvidence(snapshot, configured, byKey, source);
-    if (evidence.kind === 'unknown') return true;
+    if (ownEvidence(snapshot, configured, byKey, source, dc).kind === 'unknown') return true;
   }
   return false;
 }
@@ -287,7 +341,10 @@ function mdnsEvidence(snapshot: StafdSnapshot, dc: DcSnapshot | undefined): Sour
     return { kind: 'unknown', why: 'announced by mDNS, though it was not found to answer' };
   }
   if (mdns.incomplete !== undefined) return { kind: 'unknown', why: mdns.incomplete };
-  if (dc === undefined) return { kind: 'absent', why: 'mDNS no longer reports it' };
+  if (dc === undefined) {
+    const statedAt = config.zeroconf ? now : BY_SETTING;
+    return { kind: 'absent', why: 'mDNS no longer reports it', statedAt };
+  }
   if (dc.unresponsiveSince === undefined) {
     return { kind: 'unknown', why: 'connected, though mDNS is silent about it' };
   }
@@ -297,18 +354,8 @@ function mdnsEvidence(snapshot: StafdSnapshot, dc: DcSnapshot | undefined): Sour
   if (now < (expiry(config, dc) ?? Infinity)) {
     return { kind: 'unknown', why: 'kept for a while, though mDNS is silent about it' };
   }
-  return { kind: 'absent', why: 'mDNS no longer reports it and it does not answer' };
-}
-
-/** When its time is over; undefined while mDNS is not silent about it, or it is connected. */
-export function expiry(
-  config: ServiceConfig,
-  dc: Pick<DcSnapshot, 'silentSince' | 'unresponsiveSince'>,
-): number | undefined {
-  const { silentSince, unresponsiveSince } = dc;
-  if (silentSince === undefined || unresponsiveSince === undefined) return undefined;
-  if (config.zeroconfPersistence < 0) return undefined;
-  return Math.max(silentSince, unresponsiveSince) + config.zeroconfPersistence * 1000;
+  const why = 'mDNS no longer reports it and it does not answer';
+  return { kind: 'absent', why, statedAt: config.zeroconf ? now : BY_SETTING };
 }
 
 /** When the time of the next DC is over that mDNS named and that is not connected. */
@@ -323,15 +370,18 @@ export function nextExpiry({ config, controllers, now }: StafdSnapshot): number 
 
 /** A referral is gone when its referrer is, or when the referrer's log was read without it. */
 function referralEvidence(
-  source: SourceId,
+  { now }: StafdSnapshot,
+  referrer: TidKey,
   byKey: ByKey,
   followed: ReadonlySet<TidKey>,
+  reported: ReadonlySet<TidKey>,
 ): SourceEvidence {
-  const referrerKey = source.slice(REFERRAL.length) as TidKey;
-  if (!followed.has(referrerKey)) {
-    return { kind: 'absent', why: 'the referring controller is gone' };
+  if (!followed.has(referrer)) {
+    const bySetting = byKey.has(referrer) && !reported.has(referrer);
+    const statedAt = bySetting ? BY_SETTING : now;
+    return { kind: 'absent', why: 'the referring controller is gone', statedAt };
   }
-  const log = byKey.get(referrerKey)?.log;
+  const log = byKey.get(referrer)?.log;
   if (log === undefined) {
     return { kind: 'unknown', why: 'the referring controller was not read yet' };
   }
@@ -339,6 +389,6 @@ function referralEvidence(
     return { kind: 'unknown', why: `the referring controller's log is unknown: ${log.why}` };
   }
   return log.value.fresh
-    ? { kind: 'absent', why: 'the referring controller no longer lists it' }
+    ? { kind: 'absent', why: 'the referring controller no longer lists it', statedAt: now }
     : { kind: 'unknown', why: "the referring controller's log was not read since the start" };
 }

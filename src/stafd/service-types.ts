@@ -4,6 +4,7 @@ import { matchesConnection, type InterfaceAddressLike } from '../nvme/connection
 import type { TransportId } from '../nvme/transport-id.ts';
 import type { ControllerRecord } from '../runtime/controller-set.ts';
 import type { ServiceDeps, ServiceSettings } from '../runtime/service-core.ts';
+import type { SavedDc } from './last-known-config.ts';
 import {
   MDNS_SOURCE,
   type DcExtra,
@@ -19,6 +20,8 @@ export interface DcData extends DcExtra {
   readonly unresponsiveSince: number | undefined;
   /** Since when mDNS is known not to announce it; undefined while it does. */
   readonly silentSince: number | undefined;
+  /** When its log was last read whole since stafd started, milliseconds. */
+  readonly readAt: number | undefined;
   /** What of its log was refused, as it was last said: the same is not said again. */
   readonly refusal?: string | undefined;
 }
@@ -56,6 +59,12 @@ export function dcSnapshot(
     answersTo: (other) =>
       kernel !== undefined && matchesConnection(other, 'discovery', kernel, interfaces),
   };
+}
+
+/** A DC as it is remembered over a restart. */
+export function savedDc({ driver, extra, sources }: DcRecord): SavedDc {
+  const { hostId, log, origin } = extra;
+  return { tid: driver.tid, origin, hostId, sources: [...sources], log };
 }
 
 /** Who hears of changes: the D-Bus interface. */

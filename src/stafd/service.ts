@@ -24,13 +24,7 @@ import type { ConfiguredAnswer } from '../runtime/configured-controllers.ts';
 import { deviceOf } from '../runtime/describe.ts';
 import { controllerFields } from '../runtime/reports.ts';
 import { ServiceCore, type ServiceSettings } from '../runtime/service-core.ts';
-import {
-  STAFD_LKC_VERSION,
-  dumpLkc,
-  parseLkc,
-  type SavedDc,
-  type SavedState,
-} from './last-known-config.ts';
+import { STAFD_LKC_VERSION, dumpLkc, parseLkc, type SavedState } from './last-known-config.ts';
 import {
   nextExpiry,
   planDiscoveryControllers,
@@ -39,9 +33,12 @@ import {
 } from './plan.ts';
 import { isPolled, keepsConnection, pollMs } from './polling.ts';
 import { previewNotes } from './preview.ts';
+import { RemovedDcs, type RemovedDc } from './removed-dcs.ts';
+import { Settling } from './settling.ts';
 import {
   dcSnapshot,
   describeRefused,
+  savedDc,
   silentSince,
   type DcData,
   type DcRecord,
@@ -50,24 +47,14 @@ import {
 
 /** The loop looks at everything this often anyway. */
 const EXPIRY_WITHIN_MS = 60_000;
-/**
- * How long a missing avahi-daemon is waited for before the list of DCs counts as complete without
- * mDNS. By then it was asked for when it was missed and woken twice, every 60 s; on a host without
- * one there would be no end. One that is there and does not answer is waited for: it may know of DCs.
- * So the time begins anew when it leaves, since it is most likely being restarted.
- */
-const MDNS_PATIENCE_MS = 150_000;
 
 export class StafdService {
   readonly #deps: StafdDeps;
   readonly #core: ServiceCore<DcData, SavedState>;
-  #settled = false;
-  /** The list of DCs was complete when it was remembered, and nothing was lost since. */
-  #restoredSettled = false;
+  readonly #settling = new Settling();
   #expiry: Disposable | undefined;
+  readonly #removed = new RemovedDcs();
   #atStop: readonly DcRecord[] | undefined;
-  /** Since when no pass has seen an avahi-daemon; undefined while it is there, or not asked for. */
-  #missingSince: number | undefined;
 
   constructor(settings: ServiceSettings, deps: StafdDeps) {
     this.#deps = deps;
@@ -104,7 +91,7 @@ export class StafdService {
    * list that was complete was remembered. Only a missing avahi-daemon is not waited for without end.
    */
   get settled(): boolean {
-    return this.#settled;
+    return this.#settling.settled;
   }
 
   /**
@@ -113,6 +100,20 @@ export class StafdService {
    */
   controllers(): readonly DcRecord[] {
     return this.#atStop ?? this.#core.controllers.live();
+  }
+
+  /** DCs that were removed since the start: at most the last 1024. */
+  removed(): readonly RemovedDc[] {
+    return this.#removed.list(this.controllers(), this.#deps.clock.now());
+  }
+
+  /** Reads all logs again, soon. */
+  readLogsAgain(): void {
+    for (const { driver } of this.#core.controllers.live()) {
+      driver.feed({ kind: 'event', event: 'log-changed' });
+      // One that is polled is connected only to be read.
+      if (driver.model.phase.kind === 'resting') driver.feed({ kind: 'kick' });
+    }
   }
 
   /** Those that are being disconnected. */
@@ -138,7 +139,7 @@ export class StafdService {
     const { controllers, loop } = this.#core;
     this.#deps.browser.configure(this.settings);
     const saved = await this.#core.begin();
-    this.#restoredSettled = saved?.settled ?? false;
+    this.#settling.restored = saved?.settled ?? false;
     // What the kernel has is taken over, so that the first plan disconnects what it does not keep;
     // it starts the others, with what the configuration says of them now.
     const now = this.#deps.clock.now();
@@ -154,7 +155,15 @@ export class StafdService {
       controllers.add(
         tid,
         new Set(sources),
-        { origin, options: {}, hostId, log, unresponsiveSince, silentSince: undefined },
+        {
+          origin,
+          options: {},
+          hostId,
+          log,
+          unresponsiveSince,
+          silentSince: undefined,
+          readAt: undefined,
+        },
         polled ? resting : undefined,
       );
       await controllers.adopt(tidKey(tid));
@@ -222,6 +231,7 @@ export class StafdService {
         log: unknown('it was not read yet'),
         unresponsiveSince: clock.now(),
         silentSince: undefined,
+        readAt: undefined,
       }),
       added: ({ driver: { tid }, extra }) => {
         log.info(`${printTid(tid)} - Added (${extra.origin})`, controllerFields(tid, undefined));
@@ -229,10 +239,11 @@ export class StafdService {
       kept: (record, planned) => ({ ...record.extra, ...planned }),
       keepsConnection: () => false,
     });
+    this.#removed.note(removed, this.#core.controllers.live(), clock.now());
     this.#settle(mdns);
     this.#save();
     this.#armExpiry(this.#picture(mdns));
-    if (removed > 0) {
+    if (removed.length > 0) {
       listener.dcRemoved();
       listener.discoveryStateChanged();
     }
@@ -261,19 +272,13 @@ export class StafdService {
   }
 
   #settle(mdns: MdnsReport): void {
-    if (this.#settled) return;
-    const now = this.#deps.clock.now();
-    this.#missingSince = mdns.missing ? (this.#missingSince ?? now) : undefined;
-    if (!this.#restoredSettled) {
-      const absent = now - (this.#missingSince ?? now) >= MDNS_PATIENCE_MS;
-      if (mdns.incomplete !== undefined && !absent) return;
-      if (this.#configured().some(({ answer }) => answer.kind === 'unknown')) return;
-      const read = ({ extra: { log } }: DcRecord): boolean =>
-        log.kind === 'known' && log.value.fresh;
-      if (!this.#core.controllers.live().every(read)) return;
+    const read = ({ extra: { log } }: DcRecord): boolean => log.kind === 'known' && log.value.fresh;
+    const complete = (): boolean =>
+      this.#configured().every(({ answer }) => answer.kind === 'known') &&
+      this.#core.controllers.live().every(read);
+    if (this.#settling.look(mdns, complete, this.#deps.clock.now())) {
+      this.#deps.listener.discoveryStateChanged();
     }
-    this.#settled = true;
-    this.#deps.listener.discoveryStateChanged();
   }
 
   /** Looks again when the time of the next DC that mDNS is silent about is over. */
@@ -306,6 +311,7 @@ export class StafdService {
     record.extra = {
       ...record.extra,
       log: known({ generation: raw.generation.toString(), entries, fresh: true }),
+      readAt: this.#deps.clock.now(),
     };
     const fields = controllerFields(driver.tid, device);
     const prefix = `${printTid(driver.tid)} | ${device}`;
@@ -387,13 +393,7 @@ export class StafdService {
   }
 
   #save(): void {
-    const saved = this.#core.controllers.live().map(({ driver, extra, sources }): SavedDc => ({
-      tid: driver.tid,
-      origin: extra.origin,
-      hostId: extra.hostId,
-      sources: [...sources],
-      log: extra.log,
-    }));
-    this.#core.lkc.save(dumpLkc({ settled: this.#settled, controllers: saved }));
+    const saved = this.#core.controllers.live().map(savedDc);
+    this.#core.lkc.save(dumpLkc({ settled: this.settled, controllers: saved }));
   }
 }

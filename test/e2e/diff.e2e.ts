@@ -1,8 +1,5 @@
-import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { expect, it } from 'vitest';
+import { addKeptNamespace, keptBlock, mountKept } from './kept-namespace.ts';
 import {
   entries,
   identity,
@@ -15,28 +12,6 @@ import {
   type KernelView,
 } from './lab.ts';
 import { lab } from './vitest-lab.ts';
-
-/** A namespace that keeps what is written, unlike those of the laboratory. */
-const KEPT = `
-mkdir /sys/kernel/config/nullb/kept
-cd /sys/kernel/config/nullb/kept
-echo 32 > size; echo 1 > memory_backed; echo 1 > power
-mkdir /sys/kernel/config/nvmet/subsystems/${subsystemNqn(0)}/namespaces/2
-cd /sys/kernel/config/nvmet/subsystems/${subsystemNqn(0)}/namespaces/2
-echo -n /dev/kept > device_path; echo 1 > enable
-`;
-
-/** An ext4 as small as it can be: the machine has no program to make one. */
-function emptyFileSystem(): Buffer {
-  const directory = mkdtempSync(join(tmpdir(), 'kept-'));
-  try {
-    const file = join(directory, 'kept.ext4');
-    execFileSync('mke2fs', ['-q', '-t', 'ext4', '-O', '^has_journal', file, '256k']);
-    return readFileSync(file);
-  } finally {
-    rmSync(directory, { recursive: true });
-  }
-}
 
 function ioc(index: number, fields = ''): string {
   const nqn = subsystemNqn(index);
@@ -62,7 +37,7 @@ it('stasadm diff tells what a reload then does, and what is mounted on what it d
   const { machine } = here;
   await here.reset();
   await here.targets({ ports: [LOCAL_PORT], subsystems: subsystems(3) });
-  await machine.sh(KEPT);
+  await addKeptNamespace(machine);
   await here.addDc({ entries: entries(1) });
   await here.configure('stafd', stafdConf('transport=tcp;traddr=127.0.0.1'));
   await here.configure('stacd', `[Controllers]\n${ioc(1, ';kato=15')}`);
@@ -71,20 +46,8 @@ it('stasadm diff tells what a reload then does, and what is mounted on what it d
     'the discovery controller, and two I/O controllers',
     (all) => liveDc(all).length === 1 && liveIo(all).length === 2,
   );
-  // By its number on the target: the kernel looks at namespaces side by side, and names them so.
-  const path = `/sys/class/nvme/${of(before, 0)?.device ?? ''}/nvme*n*/nsid`;
-  const found = await machine.waitFor(`grep -lx 2 ${path}`);
-  const block =
-    found
-      .trim()
-      .split('/')
-      .at(-2)
-      ?.replace(/c[0-9]+/, '') ?? '';
-  await machine.waitFor(`test -b /dev/${block}`);
-  await machine.writeFile('/run/kept.ext4', emptyFileSystem());
-  await machine.sh(
-    `cat /run/kept.ext4 > /dev/${block} && mkdir -p '/mnt/my data' && mount /dev/${block} '/mnt/my data'`,
-  );
+  const block = await keptBlock(machine, of(before, 0)?.device ?? '');
+  await mountKept(machine, block, '/mnt/my data');
 
   // Its discovery controller goes, one is added, and one has another option.
   await here.configure('stafd', stafdConf());

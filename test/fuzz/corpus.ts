@@ -3,7 +3,8 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { allowedText } from '../../src/config/option-value.ts';
-import { optionsOf, type ConfigFile, type OptionKind } from '../../src/config/option-table.ts';
+import type { OptionKind } from '../../src/config/option-kind.ts';
+import { optionsOf, type ConfigFile } from '../../src/config/option-table.ts';
 
 /** The files that are installed, as they are, and with what they show switched on. */
 function installedText(file: ConfigFile): readonly string[] {

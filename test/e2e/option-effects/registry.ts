@@ -2,7 +2,11 @@
  * Every option and the scenario that shows what it does. option-effects.e2e.ts runs these scenarios;
  * a unit test compares what they show with the option table, so that a new option needs one.
  */
-import { DC_MANAGEMENT, SERVICE_DISCOVERY } from '../../../src/config/option-table.ts';
+import {
+  DC_MANAGEMENT,
+  IOC_MANAGEMENT,
+  SERVICE_DISCOVERY,
+} from '../../../src/config/option-table.ts';
 import { addresses } from './addresses.ts';
 import { authentication } from './authentication.ts';
 import { connections } from './connections.ts';
@@ -40,6 +44,11 @@ export const ELSEWHERE: readonly OtherTest[] = [
     file: 'polling.e2e.ts',
     title:
       'are connected, registered with, read and disconnected, again and again, and nobody else hears of it',
+  },
+  {
+    of: [option('stacd', IOC_MANAGEMENT, 'disconnect-limit')],
+    file: 'removal-brake.e2e.ts',
+    title: 'drops at once what an exclude names, and everything where there is no limit',
   },
   {
     of: [option('stafd', SERVICE_DISCOVERY, 'zeroconf')],

@@ -5,9 +5,13 @@ import { known } from '../../../src/core/answer.ts';
 import { decodeEntries, entryToDict } from '../../../src/nvme/discovery-log.ts';
 import { tidToDict, makeTid, type TransportId } from '../../../src/nvme/transport-id.ts';
 import { LastKnownConfig } from '../../../src/runtime/last-known-config.ts';
-import { parseAllLogPages, parseDiscoveryState } from '../../../src/stacd/discovery-source.ts';
+import {
+  parseAllLogPages,
+  parseDiscoveryState,
+  type SaidState,
+} from '../../../src/stacd/stafd-answers.ts';
 import * as stacd from '../../../src/stacd/last-known-config.ts';
-import type { DiscoveryState } from '../../../src/stacd/plan.ts';
+
 import * as stafd from '../../../src/stafd/last-known-config.ts';
 import { MemoryLog } from '../../fakes/log.ts';
 import { entryBytes } from '../../unit/nvme/entry-bytes.ts';
@@ -196,11 +200,22 @@ const originalState = fc.array(
   { maxLength: 4 },
 );
 
-function assertState(state: DiscoveryState, log: MemoryLog): void {
-  for (const controller of state.controllers) {
-    assertTid(controller.tid);
-    if (controller.log.kind === 'known') controller.log.value.forEach(assertEntry);
-    else assert.equal(typeof controller.log.why, 'string');
+function assertState(state: SaidState, log: MemoryLog): void {
+  if (state.kind === 'original') {
+    for (const { entries: listed, tid: of } of state.controllers) {
+      assertTid(of);
+      listed.forEach(assertEntry);
+    }
+  } else {
+    for (const { age, log: answer, tid: of } of state.controllers) {
+      assertTid(of);
+      // Nothing is said at a time to come.
+      assert.ok(age >= 0);
+      if (answer.kind === 'known') answer.value.forEach(assertEntry);
+      else assert.equal(typeof answer.why, 'string');
+    }
+    for (const { statedAt } of state.removed)
+      assert.ok(statedAt === 'by-setting' || statedAt.age >= 0);
   }
   for (const message of log.messages()) assertPrintable(message, 800);
 }
@@ -249,17 +264,10 @@ const allLogPages = defineTarget<string>({
   size: (text) => text.length,
   check: (text) => {
     const log = new MemoryLog(true);
-    const state = onlyThrows(() => parseAllLogPages(text, log, () => false), isDeliberate);
-    if (state === undefined) return;
-    assertState(state, log);
-    // From the original's stafd, an empty list is no evidence of anything.
-    assert.equal(state.settled, false);
-    for (const { log: answer } of state.controllers) {
-      if (answer.kind === 'unknown') continue;
-      assert.ok((JSON.parse(text) as unknown[]).length > 0);
-    }
+    const state = onlyThrows(() => parseAllLogPages(text, log), isDeliberate);
+    if (state !== undefined) assertState(state, log);
   },
-  families: stateFamilies((text) => parseAllLogPages(text, new MemoryLog(), () => true)),
+  families: stateFamilies((text) => parseAllLogPages(text, new MemoryLog())),
 });
 
 export const stateTargets = [stafdLkc, stacdLkc, discoveryState, allLogPages];

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { changedOptions } from '../../../src/config/connect-option.ts';
-import { optionsOf, type Daemon, type OptionKind } from '../../../src/config/option-table.ts';
+import type { OptionKind } from '../../../src/config/option-kind.ts';
+import { optionsOf, type Daemon } from '../../../src/config/option-table.ts';
 import { parseServiceConfig, type ServiceConfig } from '../../../src/config/service-config.ts';
 import { changedIdentity, changedSettings } from '../../../src/config/settings-diff.ts';
 import { Secret } from '../../../src/nvme/secret.ts';

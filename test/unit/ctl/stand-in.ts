@@ -50,6 +50,7 @@ export async function standIn(bus: Bus, tool: Tool, state: StandInState): Promis
       ),
     ],
     [`${main}.v1.get_discovery_state`]: () => ['{"version":1,"settled":true,"controllers":[]}'],
+    [`${main}.v1.read_logs_again`]: () => [],
   };
   bus.export({
     path: tool.path,

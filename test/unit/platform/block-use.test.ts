@@ -10,7 +10,9 @@ let root: string;
 
 beforeEach(() => {
   root = mkdtempSync(join(tmpdir(), 'block-use-'));
-  mountinfo('');
+  mountinfo();
+  process(1, '');
+  put('proc/version');
 });
 
 afterEach(() => {
@@ -27,10 +29,9 @@ function mountinfo(...lines: readonly string[]): void {
   put('proc/self/mountinfo', lines.map((line) => `${line}\n`).join(''));
 }
 
-/** A process with a mount namespace; without lines, one that ends while it is looked at. */
-function process(id: number, namespace: string, ...lines: readonly string[]): void {
-  mkdirSync(join(root, 'proc', String(id), 'ns'), { recursive: true });
-  symlinkSync(`mnt:[${namespace}]`, join(root, 'proc', String(id), 'ns/mnt'));
+/** A process; without lines, one that ends while it is looked at. */
+function process(id: number, ...lines: readonly string[]): void {
+  mkdirSync(join(root, 'proc', String(id)), { recursive: true });
   if (lines.length > 0) put(`proc/${String(id)}/mountinfo`, lines.map((it) => `${it}\n`).join(''));
 }
 
@@ -111,18 +112,34 @@ test('finds what is mounted in other mount namespaces only, by one of their proc
   block('nvme0n2', { number: '259:1' });
   const host = '40 25 259:0 / /srv rw - xfs /dev/nvme0n1 rw';
   mountinfo(host);
-  mkdirSync(join(root, 'proc/self/ns'), { recursive: true });
-  symlinkSync('mnt:[1]', join(root, 'proc/self/ns/mnt'));
-  process(1, '1', host);
-  process(20, '2');
-  process(21, '2', host, '41 25 259:1 / /container rw - ext4 /dev/nvme0n2 rw');
-  process(22, '2', '41 25 259:1 / /not-read-again rw - ext4 /dev/nvme0n2 rw');
-  process(30, '3', '41 25 259:1 / /copy rw - ext4 /dev/nvme0n2 rw');
+  process(1, host);
+  process(20);
+  process(21, host, '41 25 259:1 / /container rw - ext4 /dev/nvme0n2 rw');
+  process(30, '41 25 259:1 / /copy rw - ext4 /dev/nvme0n2 rw');
   mkdirSync(join(root, 'proc/40'));
   expect((await uses()).map((namespace) => namespace.uses)).toEqual([
     [{ kind: 'mount', device: 'nvme0n1', at: '/srv', fileSystem: 'xfs' }],
     [{ kind: 'mount', device: 'nvme0n2', at: '/container', fileSystem: 'ext4', process: 21 }],
   ]);
+});
+
+test('finds what the first process sees though this one, in a sandbox, does not', async () => {
+  controller('nvme0', { nvme0n1: '' });
+  block('nvme0n1', { number: '259:0' });
+  mountinfo('40 25 8:1 / / rw - ext4 /dev/sda1 rw');
+  process(1, '40 25 259:0 / /home/u/data rw - xfs /dev/nvme0n1 rw');
+  expect((await uses())[0]?.uses).toEqual([
+    { kind: 'mount', device: 'nvme0n1', at: '/home/u/data', fileSystem: 'xfs' },
+  ]);
+});
+
+test('is at a loss where /proc shows nothing but processes: there may be swap', async () => {
+  controller('nvme0', { nvme0n1: '' });
+  block('nvme0n1', { number: '259:0' });
+  rmSync(join(root, 'proc/version'));
+  await expect(uses()).rejects.toThrow(/cannot find out/);
+  swaps('/dev/nvme0n1');
+  expect((await uses())[0]?.uses).toEqual([{ kind: 'swap', device: 'nvme0n1' }]);
 });
 
 test('counts what dm-multipath joins as paths of one namespace', async () => {
@@ -265,6 +282,9 @@ test('says nothing is in use on a host without NVMe, block devices or swap', asy
 
 test('does not take for unused what it cannot find out', async () => {
   controller('nvme0', { nvme0n1: '' });
+  rmSync(join(root, 'proc/1/mountinfo'));
+  await expect(uses()).rejects.toMatchObject({ name: 'PortError', code: 'ENOENT' });
+  process(1, '');
   rmSync(join(root, 'proc/self/mountinfo'));
   await expect(uses()).rejects.toMatchObject({ name: 'PortError', code: 'ENOENT' });
   mkdirSync(join(root, 'proc/self/mountinfo'));

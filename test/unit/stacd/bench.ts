@@ -6,6 +6,7 @@ import { StacdService, type IocRecord } from '../../../src/stacd/service.ts';
 import type { DiscoveryState } from '../../../src/stacd/plan.ts';
 import { tidKey, type TransportId } from '../../../src/nvme/transport-id.ts';
 import { Secret } from '../../../src/nvme/secret.ts';
+import { FakeBlockUses } from '../../fakes/block-uses.ts';
 import { FakeClock } from '../../fakes/clock.ts';
 import { FakeDevices } from '../../fakes/devices.ts';
 import { FakeFabrics } from '../../fakes/fabrics.ts';
@@ -38,6 +39,11 @@ export class StacdBench {
   readonly resolver = new FakeResolver();
   readonly lkcFile: MemoryStateFile;
   readonly service: StacdService;
+  readonly blockUses = new FakeBlockUses();
+  /** How often stafd was to read its logs again. */
+  confirmations = 0;
+  /** What stafd does then. */
+  confirmed: () => void = () => undefined;
   #discovery: Answer<DiscoveryState> = unknown('stafd was not asked yet');
 
   /**
@@ -55,7 +61,15 @@ export class StacdBench {
     this.service = new StacdService(this.settings(text), {
       ...{ bootFirmware, clock, devices, fabrics, interfaces, lkcFile, log, prober, resolver },
       random: () => 0.5,
-      discovery: { current: () => this.#discovery },
+      blockUses: this.blockUses,
+      discovery: {
+        current: () => this.#discovery,
+        confirm: () => {
+          this.confirmations += 1;
+          this.confirmed();
+          return Promise.resolve();
+        },
+      },
     });
   }
 

@@ -36,8 +36,9 @@ function state(entries: readonly DiscoveryEntry[], hostNqn = HOST) {
   const tid = makeTid({ transport: 'tcp', traddr: '10.0.0.1', subsysnqn: 'nqn.dc', hostNqn });
   const value: DiscoveryState = {
     settled: true,
-    controllers: [{ tid, hostId: '', log: known(entries), fresh: true }],
-    removed: new Set(),
+    controllers: [{ tid, hostId: '', log: known(entries), fresh: true, readAt: 0 }],
+    askedAt: 0,
+    removed: new Map(),
   };
   return known(value);
 }
@@ -46,7 +47,6 @@ function state(entries: readonly DiscoveryEntry[], hostNqn = HOST) {
 function booted(bytes: Uint8Array = GOOD, text = ''): StacdBench {
   const bench = new StacdBench(text);
   bench.bootFirmware.set('NBFT', bytes);
-  bench.target(A, ROOT);
   bench.target(B, DATA);
   connection(bench, A, ROOT);
   return bench;
@@ -156,6 +156,7 @@ describe('a boot table that cannot be read', () => {
 
   test('keeps what stacd connected itself in place of what was connected before', async () => {
     const bench = await booted(DAMAGED).start();
+    bench.target(A, ROOT);
     await bench.says(BOTH);
     bench.devices.remove('nvme0');
     await bench.clock.advance(2_000);
@@ -188,7 +189,6 @@ test('a controller with the host NQN of a boot table is connected with its host 
   // Another one than the NQN would suggest.
   const id = HOST_ID.replace('0', 'a');
   bench.bootFirmware.set('NBFT', encodeNbft({ ...BOOT, host: { id } }).bytes);
-  bench.target(A, ROOT);
   await bench.start();
   await bench.says(state([entry(A, ROOT)], HOST_NQN));
   expect(bench.fabrics.connects.calls.map(({ request: { host } }) => host)).toMatchObject([

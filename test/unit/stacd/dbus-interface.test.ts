@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { known } from '../../../src/core/answer.ts';
 import type { ReloadPreview } from '../../../src/core/reload-preview.ts';
 import { stacdObject } from '../../../src/stacd/dbus-interface.ts';
-import { parseDiscoveryState } from '../../../src/stacd/discovery-source.ts';
+import { parseDiscoveryState } from '../../../src/stacd/stafd-answers.ts';
 import type { ExportedObject } from '../../../src/ports/bus.ts';
 import type { ProcessFacts } from '../../../src/runtime/process-info.ts';
 import { FakeBusDaemon } from '../../fakes/fake-bus.ts';
@@ -118,7 +118,9 @@ describe('its answers', () => {
         },
       ],
     });
-    await bench.says(known(parseDiscoveryState(said, bench.log)));
+    const { controllers, settled } = parseDiscoveryState(said, bench.log);
+    const reported = controllers.map((each) => ({ ...each, readAt: 0 }));
+    await bench.says(known({ settled, removed: new Map(), askedAt: 0, controllers: reported }));
     const preview = async (removed: readonly unknown[]): Promise<ReloadPreview> =>
       JSON.parse(String(await call(V1, 'preview_reload', 'aa{ss}', removed))) as ReloadPreview;
     const alone = await preview([]);

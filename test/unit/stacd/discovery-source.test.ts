@@ -1,11 +1,11 @@
 import { describe, expect, test } from 'vitest';
 import { tidKey, makeTid } from '../../../src/nvme/transport-id.ts';
 import type { ExportedObject } from '../../../src/ports/bus.ts';
-import {
-  DiscoverySource,
-  parseAllLogPages,
-  parseDiscoveryState,
-} from '../../../src/stacd/discovery-source.ts';
+import { BY_SETTING } from '../../../src/core/removal-brake.ts';
+import { DiscoverySource } from '../../../src/stacd/discovery-source.ts';
+import type { ReportedDc } from '../../../src/stacd/plan.ts';
+import { parseAllLogPages, parseDiscoveryState } from '../../../src/stacd/stafd-answers.ts';
+import { STEADY_MS } from '../../../src/stacd/steady-answers.ts';
 import { FakeClock, settle } from '../../fakes/clock.ts';
 import { FakeBusDaemon, type FakeBus } from '../../fakes/fake-bus.ts';
 import { MemoryLog } from '../../fakes/log.ts';
@@ -196,25 +196,123 @@ describe('what stafd knows', () => {
 });
 
 describe("with nvme-stas's own stafd", () => {
-  test('an empty log counts only after one with entries, an absent DC only after it was listed', async () => {
-    const { daemon, source } = await bench();
-    let controllers: readonly unknown[] = [dc(undefined)];
-    const stafd = new Stafd(daemon, () => JSON.stringify(controllers), true);
+  const key = tidKey(makeTid(DC));
+
+  async function original() {
+    const setting = await bench();
+    let controllers: readonly unknown[] = [];
+    const stafd = new Stafd(setting.daemon, () => JSON.stringify(controllers), true);
     await stafd.appear();
+    const says = async (...list: readonly unknown[]): Promise<void> => {
+      controllers = list;
+      await stafd.announce();
+    };
+    const absent = (): boolean => {
+      const answer = setting.source.current();
+      if (answer.kind === 'unknown') return false;
+      const { removed, controllers: reported } = answer.value;
+      return removed.has(key) || reported.some(({ fresh, log }) => fresh && emptyOf(log));
+    };
+    return { ...setting, stafd, says, absent };
+  }
+
+  function emptyOf(log: ReportedDc['log']): boolean {
+    return log.kind === 'known' && log.value.length === 0;
+  }
+
+  test('what it lists counts at once, an empty log never before one with entries', async () => {
+    const { clock, says, source, absent } = await original();
+    await says(dc(undefined));
+    await clock.advance(10 * STEADY_MS);
     expect(source.current()).toMatchObject({
-      value: { settled: false, controllers: [{ log: { kind: 'unknown' } }] },
+      value: { settled: false, controllers: [{ fresh: false, log: { kind: 'unknown' } }] },
     });
-    controllers = [dc(undefined, PAGE)];
-    await stafd.announce();
-    controllers = [dc(undefined)];
-    await stafd.announce();
+    await says(dc(undefined, PAGE));
     expect(source.current()).toMatchObject({
-      value: { controllers: [{ fresh: true, log: { kind: 'known', value: [] } }] },
+      value: { settled: false, controllers: [{ log: { value: [{ traddr: '10.1.0.1' }] } }] },
     });
-    controllers = [];
-    await stafd.announce();
+    expect(absent()).toBe(false);
+  });
+
+  test.each([
+    ['a log that it shows empty', [dc(undefined)]],
+    ['a discovery controller that it no longer lists', []],
+  ])('%s counts when it has said so for 30 s, in one answer more', async (_, without) => {
+    const { clock, says, absent, stafd } = await original();
+    await says(dc(undefined, PAGE));
+    await clock.advance(2 * STEADY_MS);
+    await says(...without);
+    expect(absent()).toBe(false);
+    await clock.advance(STEADY_MS - 1_000);
+    expect(absent()).toBe(false);
+    const { asked } = stafd;
+    await clock.advance(2_000);
+    expect(stafd.asked).toBe(asked + 1);
+    expect(absent()).toBe(true);
+    // Nothing more is to be found out.
+    await clock.advance(10 * STEADY_MS);
+    expect(stafd.asked).toBe(asked + 1);
+  });
+
+  test('an answer that changes in between begins the time anew', async () => {
+    const { clock, says, absent } = await original();
+    await says(dc(undefined, PAGE));
+    for (let count = 0; count < 5; count += 1) {
+      await says();
+      await clock.advance(STEADY_MS - 5_000);
+      expect(absent()).toBe(false);
+      await says(dc(undefined, PAGE));
+    }
+    await clock.advance(2 * STEADY_MS);
+    expect(absent()).toBe(false);
+  });
+
+  test('an answer that does not come ends what was known, and another process knows nothing', async () => {
+    const { clock, daemon, says, absent, stafd } = await original();
+    await says(dc(undefined, PAGE));
+    await says();
+    stafd.bus.close();
+    await new Stafd(daemon, () => '[]', true).appear();
+    await clock.advance(10 * STEADY_MS);
+    expect(absent()).toBe(false);
+  });
+});
+
+describe('how old what stafd says is', () => {
+  async function stateAt(text: string) {
+    const { clock, daemon, source } = await bench();
+    await clock.advance(100_000);
+    await new Stafd(daemon, () => text).appear();
     const answer = source.current();
-    expect(answer.kind === 'known' && [...answer.value.removed]).toEqual([tidKey(makeTid(DC))]);
+    if (answer.kind === 'unknown') throw new Error(answer.why);
+    return { ...answer.value, now: clock.now() };
+  }
+
+  test.each([
+    [20_000, 20_000],
+    [0, 0],
+    [undefined, 0],
+    [-5, 0],
+    ['7', 0],
+  ])('is told by a log of the age %j', async (age, expected) => {
+    const log = { state: 'known', generation: '1', fresh: true, 'age-ms': age };
+    const { controllers, now } = await stateAt(stateOf(dc(log, PAGE)));
+    expect(controllers.map(({ readAt }) => now - readAt)).toEqual([expected]);
+  });
+
+  test('is told by a removal, unless a setting is why', async () => {
+    const removed = [
+      { 'discovery-controller': DC, 'by-setting': false, 'age-ms': 9_000 },
+      { 'discovery-controller': { ...DC, traddr: '10.0.0.2' }, 'by-setting': true },
+      { 'discovery-controller': null },
+    ];
+    const state = await stateAt(
+      JSON.stringify({ version: 1, settled: true, controllers: [], removed }),
+    );
+    expect([...state.removed]).toEqual([
+      [tidKey(makeTid(DC)), state.now - 9_000],
+      [tidKey(makeTid({ ...DC, traddr: '10.0.0.2' })), BY_SETTING],
+    ]);
   });
 });
 
@@ -264,7 +362,7 @@ describe('an answer of another form', () => {
   });
 
   test('of the original is refused too', () => {
-    expect(() => parseAllLogPages('{}', log, () => false)).toThrow();
-    expect(() => parseAllLogPages('[{}]', log, () => false)).toThrow();
+    expect(() => parseAllLogPages('{}', log)).toThrow();
+    expect(() => parseAllLogPages('[{}]', log)).toThrow();
   });
 });

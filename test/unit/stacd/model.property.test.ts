@@ -1,109 +1,56 @@
 /**
  * stacd as a whole (service, plan, drivers, state machines) through random histories: stafd's
  * answers, reloads, restarts and crashes, lost connections, targets that come and go, other
- * people's connections, slow connects, in any order. After every step the promises hold:
+ * people's connections, slow connects, file systems that are mounted, in any order. After every step
+ * the promises hold:
  *
  * - a connection is dropped only if, since some source last asked for it, each that ever did has
  *   said that it does not any more, or if it is excluded;
  * - one that stacd neither made nor took over is not dropped, unless the scope says so and
  *   everything is known; a local PCIe controller never;
+ * - what reports alone take back is dropped, where it is in use or would be more than four
+ *   connections at once, only when they still say so 30 s later; what settings take back goes at
+ *   once, and so does the rest;
  * - a disconnect never passes a connect to the same controller;
  * - stacd looks after exactly the controllers that are asked for, and in the end, when everything
  *   answers, each of them has exactly one connection.
  */
 import fc from 'fast-check';
 import { test } from 'vitest';
-import { known, unknown, type Answer } from '../../../src/core/answer.ts';
 import type { SourceId } from '../../../src/core/plan-controllers.ts';
-import type { DiscoveryEntry } from '../../../src/nvme/discovery-log.ts';
-import { makeTid, tidKey, type TidKey } from '../../../src/nvme/transport-id.ts';
 import type { KernelController } from '../../../src/ports/devices.ts';
-import { logSource, type DiscoveryState } from '../../../src/stacd/plan.ts';
+import { logSource } from '../../../src/stacd/plan.ts';
 import type { FakeTarget } from '../../fakes/fabrics.ts';
 import { HOST, StacdBench } from './bench.ts';
+import {
+  ADDRESSES,
+  answerOf,
+  configText,
+  DCS,
+  SCOPES,
+  step,
+  type ReloadStep,
+  type StafdStep,
+  type Step,
+} from './model-steps.ts';
 
-const DCS = ['10.0.0.1', '10.0.0.2'].map((traddr) =>
-  makeTid({ transport: 'tcp', traddr, subsysnqn: 'nqn.dc', hostNqn: HOST }),
-);
-const ADDRESSES = ['10.1.0.1', '10.1.0.2', '10.1.0.3'];
-const SCOPES = [
-  'only-stas-connections',
-  'all-connections-matching-disconnect-trtypes',
-  'no-disconnect',
-] as const;
+/** So few go at once if nothing on them is in use. */
+const FEW = 4;
+/** How long the rest is doubted, without what passes while a step is looked at. */
+const DOUBT_MS = 28_000;
+/** How often a long time is looked at. */
+const SLICE_MS = 5_000;
 const HISTORIES = Number(process.env['NVME_STAS_HISTORIES'] ?? 10_000);
-
-const index = fc.nat(ADDRESSES.length - 1);
-const some = fc.subarray(ADDRESSES);
-
-const report = fc.oneof(
-  fc.constantFrom('missing' as const, 'removed' as const, 'unread' as const),
-  fc.record({ fresh: fc.boolean(), listed: some }),
-);
-
-const step = fc.oneof(
-  {
-    weight: 5,
-    arbitrary: fc.record({
-      kind: fc.constant('stafd' as const),
-      away: fc.boolean(),
-      settled: fc.boolean(),
-      reports: fc.tuple(report, report),
-    }),
-  },
-  {
-    weight: 2,
-    arbitrary: fc.record({
-      kind: fc.constant('reload' as const),
-      configured: some,
-      excluded: fc.oneof({ weight: 3, arbitrary: fc.constant<string[]>([]) }, some),
-      scope: fc.constantFrom(...SCOPES),
-    }),
-  },
-  fc.record({ kind: fc.constant('lose' as const), index, silent: fc.boolean() }),
-  fc.record({ kind: fc.constant('target' as const), index, up: fc.boolean() }),
-  fc.record({ kind: fc.constant('foreign' as const), index }),
-  fc.record({ kind: fc.constant('slow' as const), on: fc.boolean() }),
-  fc.record({ kind: fc.constant('time' as const), seconds: fc.constantFrom(2, 10, 90) }),
-  fc.record({ kind: fc.constant('restart' as const), crash: fc.boolean() }),
-);
-type Step = typeof step extends fc.Arbitrary<infer T> ? T : never;
-type StafdStep = Extract<Step, { kind: 'stafd' }>;
-type ReloadStep = Extract<Step, { kind: 'reload' }>;
-
-function entryAt(traddr: string): DiscoveryEntry {
-  return {
-    ...{ trtype: 'tcp', adrfam: 'ipv4', subtype: 'nvme', trsvcid: '4420', subnqn: 'nqn.sub' },
-    ...{ treq: 0, portid: 1, cntlid: 1, asqsz: 32, eflags: 0, traddr },
-  };
-}
-
-function answerOf({ away, reports, settled }: StafdStep): Answer<DiscoveryState> {
-  if (away) return unknown('stafd is away');
-  const removed = new Set<TidKey>();
-  const controllers = DCS.flatMap((tid, at) => {
-    const what = reports[at] ?? 'missing';
-    if (what === 'removed') removed.add(tidKey(tid));
-    if (what === 'missing' || what === 'removed') return [];
-    if (what === 'unread') return [{ tid, hostId: '', log: unknown('not read'), fresh: false }];
-    return [{ tid, hostId: '', log: known(what.listed.map(entryAt)), fresh: what.fresh }];
-  });
-  return known({ settled, controllers, removed });
-}
-
-function configText({ configured, excluded, scope }: ReloadStep): string {
-  const lines = [
-    '[I/O controller connection management]',
-    `disconnect-scope = ${scope}`,
-    '[Controllers]',
-    ...configured.map((at) => `controller = transport=tcp;traddr=${at};trsvcid=4420;nqn=nqn.sub`),
-    ...excluded.map((at) => `exclude = traddr=${at}`),
-  ];
-  return lines.join('\n');
-}
 
 function demand(holds: boolean, message: string): void {
   if (!holds) throw new Error(message);
+}
+
+interface Doubt {
+  since: number;
+  mayBeHeld: boolean;
+  /** Whose reports those are. */
+  readonly sources: readonly SourceId[];
 }
 
 class History {
@@ -123,9 +70,20 @@ class History {
   /** Instances that stacd made or took over. */
   readonly #ours = new Set<string>();
   #disconnects = 0;
+  /** Addresses that something is mounted on. */
+  #used: ReadonlySet<string> = new Set();
+  /** When stafd last said something. */
+  #saidAt = -Infinity;
+  /** Per address, since when nobody asks for it, if reports say so. */
+  readonly #doubts = new Map<string, Doubt>();
+  /** Addresses that stacd looked after when it was last looked at. */
+  #live: ReadonlySet<string> = new Set();
+  /** Others' connections that nobody asks for, since when. */
+  readonly #strangers = new Map<string, number>();
 
   constructor() {
     this.#bench = new StacdBench();
+    this.#furnish();
     this.#bench.devices.add({ transport: 'pcie', traddr: '0000:01:00.0', subsysnqn: 'nqn.pcie' });
   }
 
@@ -136,8 +94,50 @@ class History {
 
   async take(step: Step): Promise<void> {
     const passed = await this.#happen(step);
-    if (passed > 0) await this.#bench.clock.advance(passed);
+    for (let left = passed; left > 0; left -= SLICE_MS) {
+      await this.#bench.clock.advance(Math.min(left, SLICE_MS));
+      this.check(step.kind);
+    }
     this.check(step.kind);
+  }
+
+  /** When everything is known and said again, nothing is held any more. */
+  async #endOfDoubt(): Promise<void> {
+    const said = this.#stafd.reports.map((it) => (typeof it === 'object' ? it.listed : []));
+    const reports = DCS.map((_, position) => ({ fresh: true, listed: said[position] ?? [] }));
+    const [first = 'missing', second = 'missing'] = reports;
+    const kind = 'stafd' as const;
+    await this.take({ kind, away: false, settled: true, reports: [first, second] });
+    await this.take({ kind: 'time', seconds: 90 });
+    const { service } = this.#bench;
+    demand(Object.keys(service.heldBack()).length === 0, 'something is held for ever');
+    for (const { driver } of service.controllers()) {
+      const at = driver.tid.traddr;
+      demand((this.#asking.get(at)?.size ?? 0) > 0, `${at} stays in the end`);
+    }
+  }
+
+  #furnish(): void {
+    const { blockUses, clock, devices } = this.#bench;
+    blockUses.others = (controller) => {
+      const at = devices.controllers.find(({ device }) => device === controller)?.traddr ?? '';
+      if (!this.#used.has(at)) return [];
+      const use = { kind: 'mount', device: controller, at: '/data', fileSystem: 'ext4' } as const;
+      return [{ block: controller, uses: [use], otherPaths: [] }];
+    };
+    // Its logs say the same again.
+    this.#bench.confirmed = () => {
+      if (this.#stafd.away) return;
+      this.#saidAt = clock.now();
+      this.#bench.discovery = answerOf(this.#stafd, clock.now());
+      this.#bench.service.discoveryChanged();
+    };
+  }
+
+  async #says(): Promise<void> {
+    const now = this.#bench.clock.now();
+    if (!this.#stafd.away) this.#saidAt = now;
+    await this.#bench.says(answerOf(this.#stafd, now));
   }
 
   /** Everything answers: what is asked for is connected, once. */
@@ -151,6 +151,7 @@ class History {
       const connections = this.#bench.connected.filter((other) => other === at).length;
       demand(connections === 1, `${at} has ${String(connections)} connections in the end`);
     }
+    await this.#endOfDoubt();
     await this.#stop();
     demand(this.#bench.clock.pendingTimers === 0, 'a timer outlives the stop');
   }
@@ -162,7 +163,7 @@ class History {
     switch (step.kind) {
       case 'stafd':
         this.#stafd = step;
-        await this.#bench.says(answerOf(step));
+        await this.#says();
         return 0;
       case 'reload':
         this.#reload = step;
@@ -177,14 +178,18 @@ class History {
         this.#setTarget(at, step.up);
         return 1_000;
       case 'foreign':
-        if (devices.controllers.every(({ traddr }) => traddr !== at)) {
-          devices.add({ traddr: at, trsvcid: '4420', subsysnqn: 'nqn.sub', hostnqn: HOST });
+        for (const traddr of step.made) {
+          if (devices.controllers.some((there) => there.traddr === traddr)) continue;
+          devices.add({ traddr, trsvcid: '4420', subsysnqn: 'nqn.sub', hostnqn: HOST });
         }
         return 2_000;
       case 'slow':
         if (step.on) fabrics.connects.hold();
         else fabrics.connects.release();
         return 1_000;
+      case 'use':
+        this.#used = new Set(step.used);
+        return 0;
       case 'time':
         return step.seconds * 1_000;
       case 'restart':
@@ -203,14 +208,18 @@ class History {
     }
     // What had been under way in the kernel is done there; nobody of the old process hears of it.
     this.#bench = new StacdBench(configText(this.#reload), old, { ownFabrics: true });
+    this.#furnish();
     this.#disconnects = 0;
+    // It remembers no doubt, and its clock is another.
+    for (const doubt of this.#doubts.values()) doubt.since = 0;
+    for (const instance of this.#strangers.keys()) this.#strangers.set(instance, 0);
     this.#leaving = new Set();
     for (const at of [...this.#targets.keys()]) this.#setTarget(at, true);
     for (const [at, sources] of this.#asking) {
       // What is remembered counts only where the kernel has the connection.
       if (!this.#bench.connected.includes(at)) sources.clear();
     }
-    await this.#bench.says(answerOf(this.#stafd));
+    await this.#says();
     await this.#bench.start();
   }
 
@@ -238,7 +247,14 @@ class History {
   check(what: string): void {
     const { connected, devices, fabrics, service } = this.#bench;
     this.#listen();
-    for (const controller of this.#drops()) this.#checkDrop(controller, what);
+    const unconfirmed = this.#drops().filter((controller) => {
+      this.#checkDrop(controller, what);
+      return !this.#checkBrake(controller, what);
+    });
+    for (const own of [true, false]) {
+      const count = unconfirmed.filter(({ instance }) => this.#ours.has(instance) === own).length;
+      demand(count <= FEW, `${what}: dropped ${String(count)} at once on one report`);
+    }
     this.#disconnects = fabrics.disconnects.requests.length;
     demand(
       devices.controllers.some(({ transport }) => transport === 'pcie'),
@@ -249,19 +265,47 @@ class History {
     for (const [at, sources] of this.#asking) {
       const excluded = this.#reload.excluded.includes(at);
       const wanted = sources.size > 0 && !excluded;
-      if (live.has(at)) demand(wanted, `${what}: ${at} is looked after and nobody asks for it`);
+      const held = this.#doubts.get(at)?.mayBeHeld === true && !excluded;
+      if (live.has(at)) demand(wanted || held, `${what}: ${at} stays and nobody asks for it`);
       else demand(!wanted || this.#leaving.has(at), `${what}: ${at} is asked for and forgotten`);
       demand(connected.filter((other) => other === at).length <= 1, `${what}: ${at} twice`);
     }
     for (const { driver } of live.values()) {
       if (driver.kernel !== undefined) this.#ours.add(driver.kernel.instance);
     }
+    this.#live = new Set(live.keys());
+    this.#noteStrangers();
+  }
+
+  #noteStrangers(): void {
+    const { clock, devices } = this.#bench;
+    for (const { instance, traddr } of devices.controllers) {
+      const asked = (this.#asking.get(traddr)?.size ?? 0) > 0;
+      if (asked || this.#ours.has(instance)) this.#strangers.delete(instance);
+      else if (!this.#strangers.has(instance)) this.#strangers.set(instance, clock.now());
+    }
+  }
+
+  /** Whether a drop needed no second statement, or had one; fails for one in use that had none. */
+  #checkBrake({ instance, traddr: at }: KernelController, what: string): boolean {
+    if (this.#reload.excluded.includes(at) || this.#leaving.has(at)) return true;
+    const doubt = this.#doubts.get(at)?.since;
+    // It may have been lost and made again since the last look.
+    const own = this.#ours.has(instance) || (doubt !== undefined && this.#live.has(at));
+    // One that came and went since the last look was not doubted for long.
+    const since = own ? doubt : (this.#strangers.get(instance) ?? this.#bench.clock.now());
+    // Settings alone took it back.
+    if (since === undefined) return true;
+    const confirmed = this.#saidAt >= since + DOUBT_MS;
+    demand(confirmed || !this.#used.has(at), `${what}: dropped ${at}, which is in use`);
+    return confirmed;
   }
 
   /** What each source says now, as far as it says anything. */
   #listen(): void {
     const { away, reports, settled } = this.#stafd;
     for (const [at, sources] of this.#asking) {
+      const before = [...sources];
       // While it goes, nobody keeps who asked: whoever still asks when it is gone is heard.
       if (this.#leaving.has(at)) sources.clear();
       const own = 'configured';
@@ -269,13 +313,28 @@ class History {
       else sources.delete(own);
       for (const [position, dc] of DCS.entries()) {
         const said = reports[position] ?? 'missing';
-        if (away || said === 'unread') continue;
         const source = logSource(dc);
+        const silent = away || said === 'unread' || (said === 'missing' && !settled);
+        const stale = typeof said === 'object' && !said.fresh;
+        // It was held, and is not known to be taken back any more.
+        const doubted = this.#live.has(at) && this.#doubts.get(at)?.sources.includes(source);
+        if (doubted === true && (silent || stale)) sources.add(source);
+        if (away || said === 'unread') continue;
         if (said === 'removed' || (said === 'missing' && settled)) sources.delete(source);
         else if (said !== 'missing' && said.listed.includes(at)) sources.add(source);
         else if (said !== 'missing' && said.fresh) sources.delete(source);
       }
       if (this.#reload.excluded.includes(at)) sources.clear();
+      if (sources.size > 0 || this.#reload.excluded.includes(at)) this.#doubts.delete(at);
+      else if (before.some((source) => source !== own)) {
+        const reporting = before.filter((source) => source !== own);
+        const since = this.#bench.clock.now();
+        this.#doubts.set(at, { since, mayBeHeld: false, sources: reporting });
+      }
+    }
+    const many = this.#doubts.size > FEW;
+    for (const [at, doubt] of this.#doubts) {
+      if (many || this.#used.has(at)) doubt.mayBeHeld = true;
     }
   }
 

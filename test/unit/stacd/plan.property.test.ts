@@ -95,19 +95,21 @@ function statements({ away, connected, lines, reports, settled }: Moment, tid: T
 
 function discovery({ away, reports, settled }: Moment): Answer<DiscoveryState> {
   if (away) return unknown('stafd is away');
-  const removed = new Set<TidKey>();
+  const removed = new Map<TidKey, number>();
   const controllers = reports.flatMap((what, index) => {
     const tid = DCS[index];
     if (tid === undefined || what.kind === 'missing') return [];
     if (what.kind === 'removed') {
-      removed.add(tidKey(tid));
+      removed.set(tidKey(tid), 0);
       return [];
     }
     if (what.kind === 'unread')
-      return [{ tid, hostId: '', log: unknown('not read'), fresh: false }];
-    return [{ tid, hostId: '', log: known(what.listed.map(entryOf)), fresh: what.fresh }];
+      return [{ tid, hostId: '', log: unknown('not read'), fresh: false, readAt: 0 }];
+    return [
+      { tid, hostId: '', log: known(what.listed.map(entryOf)), fresh: what.fresh, readAt: 0 },
+    ];
   });
-  return known({ settled, controllers, removed });
+  return known({ settled, askedAt: 0, controllers, removed });
 }
 
 function configured({ lines }: Moment): StacdSnapshot['configured'] {
@@ -129,6 +131,7 @@ test('removes exactly on positive evidence, whatever the sources say in whatever
       for (const now of moments) {
         const excludes = now.excluded.map(({ traddr }) => ({ traddr, file: 'F', line: 1 }));
         const actions = planIoControllers({
+          now: 0,
           config: { ...base, excludes },
           hostNqn: HOST,
           configured: configured(now),

@@ -55,11 +55,11 @@ function config(fields: Partial<ServiceConfig> = {}): ServiceConfig {
 }
 
 function dc(traddr: string, ...entries: readonly DiscoveryEntry[]): ReportedDc {
-  return { tid: dcTid(traddr), hostId: '', log: known(entries), fresh: true };
+  return { tid: dcTid(traddr), hostId: '', log: known(entries), fresh: true, readAt: 0 };
 }
 
 function state(fields: Partial<DiscoveryState> = {}): DiscoveryState {
-  return { settled: true, controllers: [], removed: new Set(), ...fields };
+  return { settled: true, controllers: [], askedAt: 0, removed: new Map(), ...fields };
 }
 
 function existing(tid: TransportId, ...sources: readonly string[]) {
@@ -68,6 +68,7 @@ function existing(tid: TransportId, ...sources: readonly string[]) {
 
 function snapshot(fields: Partial<StacdSnapshot> = {}): StacdSnapshot {
   return {
+    now: 0,
     config: config(),
     hostNqn: HOST,
     configured: [],
@@ -85,7 +86,9 @@ function kinds(fields: Partial<StacdSnapshot>): readonly string[] {
 describe('what is wanted', () => {
   test('is what the logs list, reached from where their DC is reached', () => {
     const from = dcTid('10.0.0.1', { hostTraddr: '10.0.0.9', hostIface: 'eth1' });
-    const controllers = [{ tid: from, hostId: '', log: known([entry('10.1.0.1')]), fresh: true }];
+    const controllers = [
+      { tid: from, hostId: '', log: known([entry('10.1.0.1')]), fresh: true, readAt: 0 },
+    ];
     const [action] = planIoControllers(snapshot({ discovery: known(state({ controllers })) }));
     const expected = iocTid('10.1.0.1', { hostTraddr: '10.0.0.9', hostIface: 'eth1' });
     expect(action).toMatchObject({ kind: 'add', wanted: { tid: expected } });
@@ -93,7 +96,9 @@ describe('what is wanted', () => {
 
   test('has no interface where it is ignored', () => {
     const from = dcTid('10.0.0.1', { hostIface: 'eth1' });
-    const controllers = [{ tid: from, hostId: '', log: known([entry('10.1.0.1')]), fresh: true }];
+    const controllers = [
+      { tid: from, hostId: '', log: known([entry('10.1.0.1')]), fresh: true, readAt: 0 },
+    ];
     const [action] = planIoControllers(
       snapshot({ config: config({ ignoreIface: true }), discovery: known(state({ controllers })) }),
     );
@@ -164,7 +169,7 @@ describe('a controller of a log', () => {
     ],
     [
       'another DC was removed',
-      known(state({ settled: false, removed: new Set([tidKey(dcTid('10.0.0.2'))]) })),
+      known(state({ settled: false, removed: new Map([[tidKey(dcTid('10.0.0.2')), 0]]) })),
     ],
   ])('stays while %s', (_, discovery) => {
     expect(kinds({ controllers, discovery })).toEqual(['keep']);
@@ -180,7 +185,7 @@ describe('a controller of a log', () => {
     ['its DC is not among all DCs', state({ controllers: [elsewhere] })],
     [
       'its DC was removed, others not found yet',
-      state({ settled: false, removed: new Set([tidKey(dcTid('10.0.0.1'))]) }),
+      state({ settled: false, removed: new Map([[tidKey(dcTid('10.0.0.1')), 0]]) }),
     ],
   ])('goes when %s', (_, value) => {
     const actions = planIoControllers(snapshot({ controllers, discovery: known(value) }));

@@ -1,6 +1,7 @@
 /** What a preview says is what the pass after the reload does, and nothing is done before. */
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { BY_SETTING } from '../../../src/core/removal-brake.ts';
 import { known, unknown, type Answer } from '../../../src/core/answer.ts';
 import type { DiscoveryEntry } from '../../../src/nvme/discovery-log.ts';
 import { makeTid, tidKey, type TransportId } from '../../../src/nvme/transport-id.ts';
@@ -104,9 +105,14 @@ function said(it: World, removed: readonly TransportId[]): Answer<DiscoveryState
     const log = it.logs[index];
     if (log === undefined || removed.includes(tid)) return [];
     const answer = log.read ? known(log.listed.map(entryAt)) : unknown('not read');
-    return [{ tid, hostId: '', log: answer, fresh: log.read && log.fresh }];
+    return [{ tid, hostId: '', log: answer, fresh: log.read && log.fresh, readAt: 0 }];
   });
-  return known({ settled: it.settled, controllers, removed: new Set(removed.map(tidKey)) });
+  return known({
+    settled: it.settled,
+    controllers,
+    askedAt: 0,
+    removed: new Map(removed.map((tid) => [tidKey(tid), BY_SETTING])),
+  });
 }
 
 test('stacd does after both reloads what its preview said, which did nothing', async () => {

@@ -29,7 +29,7 @@ function dc(tid: TransportId, ...traddrs: readonly string[]): ReportedDc {
     ...{ trtype: 'tcp', adrfam: 'ipv4', subtype: 'nvme', trsvcid: '4420', subnqn: 'nqn.sub' },
     ...{ treq: 0, portid: 1, cntlid: 1, asqsz: 32, eflags: 0, traddr },
   }));
-  return { tid, hostId: '', log: known(entries), fresh: true };
+  return { tid, hostId: '', log: known(entries), fresh: true, readAt: 0 };
 }
 
 /** Connected to what is configured and to what a DC's log lists. */
@@ -37,7 +37,7 @@ async function connected(text: string, ...dcs: readonly ReportedDc[]): Promise<S
   const bench = new StacdBench(text);
   for (const at of [A, B, C]) bench.target(at);
   await bench.start();
-  await bench.says(known({ settled: true, controllers: dcs, removed: new Set() }));
+  await bench.says(known({ settled: true, controllers: dcs, askedAt: 0, removed: new Map() }));
   await bench.clock.advance(5_000);
   return bench;
 }
@@ -127,7 +127,7 @@ describe('disconnect-scope', () => {
     bench.bootFirmware.set('NBFT', encodeNbft(table).bytes);
     bench.target(A);
     await bench.start();
-    await bench.says(known({ settled: true, controllers: [], removed: new Set() }));
+    await bench.says(known({ settled: true, controllers: [], askedAt: 0, removed: new Map() }));
     expect((await bench.preview('')).remove).toMatchObject([
       {
         controller: { device: 'nvme0' },
@@ -149,7 +149,9 @@ describe('disconnect-scope', () => {
     expect(unread.notes).toMatchObject([
       { kind: 'open', about: 'connections that nothing asks for' },
     ]);
-    await bench.says(known({ settled: true, controllers: [dc(DC)], removed: new Set() }));
+    await bench.says(
+      known({ settled: true, controllers: [dc(DC)], askedAt: 0, removed: new Map() }),
+    );
     expect((await bench.preview(ALL)).remove).toHaveLength(1);
     bench.fabrics.connects.hold();
     bench.reload(controllers(A));

@@ -36,11 +36,14 @@ function entry(traddr: string, eflags = 0): DiscoveryEntry {
 
 function dc(entries: readonly DiscoveryEntry[], traddr = '10.0.0.1'): ReportedDc {
   const tid = makeTid({ transport: 'tcp', traddr, subsysnqn: 'nqn.dc', hostNqn: HOST });
-  return { tid, hostId: '', log: known(entries), fresh: true };
+  return { tid, hostId: '', log: known(entries), fresh: true, readAt: 0 };
 }
 
 function state(...list: readonly ReportedDc[]): { kind: 'known'; value: DiscoveryState } {
-  return { kind: 'known', value: { settled: true, controllers: list, removed: new Set() } };
+  return {
+    kind: 'known',
+    value: { settled: true, controllers: list, askedAt: 0, removed: new Map() },
+  };
 }
 
 async function listing(...traddrs: readonly string[]): Promise<StacdBench> {

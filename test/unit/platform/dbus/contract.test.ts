@@ -30,6 +30,7 @@ describe('the published interfaces', () => {
       'org.nvmexpress.staf.v1.get_discovery_state': ' -> s',
       'org.nvmexpress.staf.v1.discovery_state_changed': '',
       'org.nvmexpress.staf.v1.preview_reload': ' -> s',
+      'org.nvmexpress.staf.v1.read_logs_again': ' -> ',
       'org.nvmexpress.staf.debug.tron': 'b readwrite',
       'org.nvmexpress.staf.debug.log_level': 's read',
       'org.nvmexpress.staf.debug.process_info': ' -> s',
