@@ -57,7 +57,7 @@ export class AskedBus {
     return reply.error === errorNames.nameHasNoOwner ? known(undefined) : unknown(reply.why);
   }
 
-  async #replyOf(destination: string): Promise<Reply> {
+  async #replyOf(destination: string): Promise<Answer<Reply>> {
     const reply = await this.#ask({
       destination,
       path: '/',
@@ -66,15 +66,14 @@ export class AskedBus {
       inSignature: '',
       args: [],
     });
-    if ('args' in reply) return 'answers';
+    if ('args' in reply) return known('answers');
     switch (reply.error) {
       case errorNames.accessDenied:
-        return 'denied';
+        return known('denied');
       case errorNames.noReply:
-        return 'silent';
+        return known('silent');
       default:
-        // Any other error is an answer.
-        return 'answers';
+        return unknown(`${destination}: ${reply.why}`);
     }
   }
 
@@ -93,9 +92,10 @@ export class AskedBus {
         args: [owner.value],
       }),
     ]);
+    if (reply.kind === 'unknown') return reply;
     const number = 'args' in pid ? Number(pid.args[0]) : 0;
     const isPython = number > 0 ? isPythonProcess(this.#world, number) : undefined;
-    return known({ reply, isPython });
+    return known({ reply: reply.value, isPython });
   }
 
   async unit(name: string): Promise<Unit> {

@@ -57,6 +57,14 @@ describe('what the doctor finds out', () => {
       expect(state.closed).toBe(1);
     });
 
+    it('that nothing is known of a daemon where the bus is lost on the way', async () => {
+      const { bus } = busOf(({ member }) => {
+        if (member === 'Ping') throw new BusError(errorNames.disconnected, 'the bus is gone');
+        return undefined;
+      });
+      expect((await look({ bus })).daemons.stafd.owner).toEqual(unknownWith('the bus is gone'));
+    });
+
     it.each([
       ['does not answer', 'never', 'did not answer within'],
       ['is not there', new BusError(errorNames.noServer, 'cannot connect'), 'cannot connect'],
