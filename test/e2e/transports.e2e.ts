@@ -7,6 +7,7 @@
  * which stacd connects; `hand` and `other`, which are made by hand. Nobody asks for `other`, ever.
  */
 import { beforeAll, describe, expect, it } from 'vitest';
+import { TRANSPORTS, type Transport } from '../../src/nvme/transport-id.ts';
 import {
   closeFibreChannel,
   closeRdma,
@@ -29,10 +30,7 @@ import {
 } from './lab.ts';
 import { lab } from './vitest-lab.ts';
 
-type Transport = 'tcp' | 'rdma' | 'fc' | 'loop';
 type Name = 'log' | 'line' | 'hand' | 'other';
-
-const TRANSPORTS: readonly Transport[] = ['tcp', 'rdma', 'fc', 'loop'];
 
 /** Of the namespaces behind each transport, in MiB: by it they are told from each other. */
 const SIZES: Readonly<Record<Transport, number>> = { tcp: 1, rdma: 2, fc: 3, loop: 4 };
