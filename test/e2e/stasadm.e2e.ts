@@ -1,10 +1,11 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { Lab } from './lab.ts';
+import { LOCAL_PORT, stafdConf, subsystemNqn, subsystems, type Lab } from './lab.ts';
 import { lab } from './vitest-lab.ts';
 
 const ROOT = '/root/chroot';
 const AREA = '/root/stasadm';
 const NQN = 'nqn.2014-08.org.nvmexpress:uuid:f2782346-4809-484a-9a8b-952a04b57ba4';
+const OTHER_ID = '11111111-1111-4111-8111-111111111111';
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
 
 /** Access control list and extended attribute of a file, by the system calls: there are no tools. */
@@ -25,6 +26,12 @@ if ($what eq 'set') {
   }
 }
 `;
+
+interface Examination {
+  readonly healthy: boolean;
+  readonly counts: Readonly<Record<string, number>>;
+  readonly findings: readonly Readonly<Record<'id' | 'severity' | 'remedy', string>>[];
+}
 
 describe('stasadm', () => {
   let here: Lab;
@@ -125,5 +132,79 @@ describe('stasadm', () => {
         `cd ${AREA}; cat full/hostid kept; ls -A full; ls other.conf 2>&1 || true; ls -l /dev/null`,
       ),
     ).toMatch(/^old\nold\nhostid\nrest\n.*No such file or directory\nc/);
+  });
+
+  it('doctor names what is wrong with this host and its remedy, and nothing when that is done', async () => {
+    const { machine } = here;
+    await here.reset();
+    await here.targets({ ports: [LOCAL_PORT], subsystems: subsystems(1) });
+    const examine = async () => {
+      const command = 'cd / && stasadm doctor -o json';
+      const { status, stdout } = await machine.exec(command, { timeoutMs: 120_000 });
+      return { status, ...(JSON.parse(stdout) as Examination) };
+    };
+    const own = (await machine.sh('cat /etc/nvme/hostnqn')).trim();
+    const dropIn = '/etc/stas/stacd.conf.d/99-doctor.conf';
+    await machine.writeFile(
+      dropIn,
+      `[Controllers]\ncontroller=transport=rdma;traddr=192.0.2.1;nqn=nqn.x;dhchap-secret=DHHC-1:00:${'YWJj'.repeat(12)}:\nexclude=transport=rdma\n`,
+    );
+    await machine.writeFile(
+      '/etc/systemd/system/nvme-discoverd.service',
+      '[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=/bin/true\n[Install]\nWantedBy=multi-user.target\n',
+    );
+    // As other programs would: with the host's NQN, and an ID of their own.
+    await machine.sh(`
+      set -e; chmod 644 ${dropIn}
+      nvme connect -t tcp -a 127.0.0.1 -s 4420 -n ${subsystemNqn(0)} --hostnqn=${own} --hostid=${OTHER_ID}
+      modprobe -r nvme-rdma 2>/dev/null || true
+      echo 'blacklist nvme-rdma' > /etc/modprobe.d/doctor.conf
+      systemctl enable --now --quiet nvme-discoverd
+      systemctl kill -s STOP avahi-daemon`);
+    await here.configure('stafd', '[Service Discovery]\nzeroconf = enabled\n');
+    const [live] = await here.kernel();
+    const device = live?.device ?? '';
+
+    const ill = await examine();
+    const told = ill.findings.filter(({ severity }) => severity !== 'ok');
+    expect(ill).toMatchObject({ status: 1, healthy: false, counts: { failure: 6, warning: 2 } });
+    expect(told.map(({ id, severity }) => [id, severity])).toEqual([
+      ['module-nvme-rdma', 'failure'],
+      ['identity-connections', 'failure'],
+      ['secrets', 'failure'],
+      ['daemon-stafd', 'failure'],
+      ['daemon-stacd', 'failure'],
+      ['nvme-discoverd', 'failure'],
+      ['avahi', 'warning'],
+      // The machine has no network but the loopback.
+      ['avahi-interfaces', 'warning'],
+    ]);
+    expect(told.map(({ remedy }) => remedy)).toEqual([
+      'take it out of /etc/modprobe.d/doctor.conf, then: modprobe nvme-rdma',
+      expect.stringContaining(`nvme disconnect -d ${device}`),
+      expect.stringContaining(`chmod o= ${dropIn}`),
+      'systemctl start stafd; see: journalctl -u stafd',
+      'systemctl start stacd; see: journalctl -u stacd',
+      'systemctl disable --now nvme-discoverd',
+      'systemctl restart avahi-daemon',
+      'ip link show',
+    ]);
+    expect(JSON.stringify(ill)).not.toContain('YWJj');
+
+    await machine.sh(`
+      set -e
+      rm /etc/modprobe.d/doctor.conf; modprobe nvme-rdma
+      nvme disconnect -d ${device}
+      chmod o= ${dropIn}
+      systemctl kill -s CONT avahi-daemon
+      systemctl disable --now --quiet nvme-discoverd`);
+    await here.configure('stafd', stafdConf());
+    await here.systemctl('start stafd stacd');
+    const well = await examine();
+    await machine.sh(`
+      rm ${dropIn} /etc/systemd/system/nvme-discoverd.service; systemctl daemon-reload
+      systemctl stop stafd stacd`);
+    expect(well.findings.filter(({ severity }) => severity !== 'ok')).toEqual([]);
+    expect(well).toMatchObject({ status: 0, healthy: true });
   });
 });
