@@ -13,7 +13,7 @@ import { textLoaders } from './text-imports.ts';
 export const nativePackages = ['koffi', 'udev', 'systemd-journald'] as const;
 
 /** What dbus-next loads only for kinds of bus address that a system bus does not have. */
-const neverLoaded = ['event-stream', 'usocket', 'x11'];
+export const neverLoaded = ['event-stream', 'usocket', 'x11'];
 
 /** One program of the project. */
 export interface Program {
@@ -34,7 +34,7 @@ export const programs: readonly Program[] = [
 
 // tools/run.mjs gives import.meta of this file its value; here it is the bundle's that is meant.
 const bundleUrl = ['import', 'meta', 'url'].join('.');
-const requireBanner = [
+export const requireBanner = [
   "import { createRequire as createBundleRequire } from 'node:module';",
   `const require = createBundleRequire(${bundleUrl});`,
 ].join('\n');

@@ -11,6 +11,7 @@
 import { readFile } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { build } from 'esbuild';
+import { neverLoaded, requireBanner } from '../../tools/build.ts';
 import { buildPackage } from '../../tools/package.ts';
 import { applyTargets, clearTargets } from '../targets/host.ts';
 import type { TargetDocument } from '../targets/spec.ts';
@@ -116,10 +117,14 @@ function say(line: string): void {
   process.stderr.write(`${line}\n`);
 }
 
-async function bundle(entry: string): Promise<Uint8Array> {
+/** A program for the machine, of what the repository has. */
+export async function bundle(entry: string): Promise<Uint8Array> {
   const result = await build({
     entryPoints: [entry],
     bundle: true,
+    external: neverLoaded,
+    // CommonJS packages in the bundle call require() for Node's own modules.
+    banner: { js: requireBanner },
     platform: 'node',
     format: 'esm',
     target: 'node20',
