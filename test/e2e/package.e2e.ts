@@ -60,7 +60,7 @@ describe('the package', () => {
 
   it('is upgraded without a connection lost, and keeps the identity of the host and what the administrator changed', async () => {
     await here.configure('stafd', stafdConf('transport=tcp;traddr=127.0.0.1'));
-    await here.systemctl('restart stafd');
+    await here.systemctl('restart stafd stacd');
     const before = await everything();
     const nqn = await here.machine.sh('cat /etc/nvme/hostnqn');
     const pids = async (): Promise<readonly string[]> =>
