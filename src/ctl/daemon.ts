@@ -1,6 +1,6 @@
 /** A daemon as the commands see it: its D-Bus interface, with answers checked for their shape. */
+import { BusVariant } from '../ports/bus.ts';
 import type { Bus } from '../ports/bus.ts';
-import { BusVariant } from '../platform/dbus/values.ts';
 import type { Tool } from './tools.ts';
 
 /** A controller or a log page entry, as the daemons describe it (aa{ss}). */

@@ -5,6 +5,18 @@ import type { Disposable } from './disposable.ts';
  * a{ss} → Record<string, string>, arrays → arrays.
  */
 
+/** A value of type `v`: the one case in which a plain value must carry its signature. */
+export class BusVariant {
+  /** One complete type. */
+  readonly signature: string;
+  readonly value: unknown;
+
+  constructor(signature: string, value: unknown) {
+    this.signature = signature;
+    this.value = value;
+  }
+}
+
 /** One exported object path with its interfaces, published exactly as `introspectionXml` says. */
 export interface ExportedObject {
   readonly path: string;

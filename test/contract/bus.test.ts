@@ -1,8 +1,8 @@
+import { BusVariant } from '../../src/ports/bus.ts';
 import { describe, expect, it } from 'vitest';
 import stacXml from '../../dbus/org.nvmexpress.stac.xml';
 import type { BusSignal } from '../../src/ports/bus.ts';
 import { parseContract } from '../../src/platform/dbus/contract.ts';
-import { BusVariant } from '../../src/platform/dbus/values.ts';
 import { ECHO, PATH, PREFIX, PROPERTIES, ask, errorOf, sides, until, useSide } from './bus-kit.ts';
 
 describe.each(sides)('calls and properties on $title', ({ open, skip }) => {

@@ -17,13 +17,12 @@ import { MessageType, Variant, sessionBus } from 'dbus-next';
 import type { Message } from 'dbus-next';
 import type { EventEmitter } from 'node:events';
 import type { Socket } from 'node:net';
-import { BusError } from '../../ports/bus.ts';
+import { BusError, BusVariant } from '../../ports/bus.ts';
 import { socketsOf } from './address.ts';
 import { marshal } from './marshal.ts';
 import type { MessageKind, MessageToSend } from './marshal.ts';
 import { MessageGuard } from './message-guard.ts';
 import { busName, errorNames } from './names.ts';
-import { BusVariant } from './values.ts';
 
 /** A message as it came; strings are empty where the header has no such field. */
 export interface ReceivedMessage {

@@ -6,13 +6,13 @@
  *   XML's signatures, whatever the implementation has;
  * - whatever a caller sends ends in one reply; nothing is thrown to the connection.
  */
-import { BusError } from '../../ports/bus.ts';
+import { BusError, BusVariant } from '../../ports/bus.ts';
 import type { BusProperty, ExportedObject } from '../../ports/bus.ts';
 import type { Disposable } from '../../ports/disposable.ts';
 import { ContractError, introspectionOf, parseContract } from './contract.ts';
 import type { Contract, ContractInterface, ContractMethod, ContractProperty } from './contract.ts';
 import { errorNames, isInterfaceName, isObjectPath, standardInterfaces } from './names.ts';
-import { BusVariant, checkBody, plainBody, withoutVariants } from './values.ts';
+import { checkBody, plainBody, withoutVariants } from './values.ts';
 
 /** A method call as it came from the bus; `args` fit `signature`, variants as BusVariant. */
 export interface IncomingCall {

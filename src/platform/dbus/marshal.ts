@@ -6,9 +6,9 @@
  * discovery log of 10,000 entries, which must not hold up the event loop, took it 430 ms where this
  * takes 60 ms.
  */
+import { BusVariant } from '../../ports/bus.ts';
 import { parseSignature } from './signature.ts';
 import type { BasicCode, BusType } from './signature.ts';
-import { BusVariant } from './values.ts';
 
 export type MessageKind = 'call' | 'return' | 'error' | 'signal';
 

@@ -1,20 +1,8 @@
 /** Plain values (see the port) checked against D-Bus types, before they go to the wire. */
-import { BusError } from '../../ports/bus.ts';
+import { BusError, BusVariant } from '../../ports/bus.ts';
 import { errorNames, isObjectPath } from './names.ts';
 import { parseSignature } from './signature.ts';
 import type { BasicCode, BusType } from './signature.ts';
-
-/** A value of type `v`: the one case in which a plain value must carry its signature. */
-export class BusVariant {
-  /** One complete type. */
-  readonly signature: string;
-  readonly value: unknown;
-
-  constructor(signature: string, value: unknown) {
-    this.signature = signature;
-    this.value = value;
-  }
-}
 
 const INTEGER_RANGES: Readonly<Record<string, readonly [number, number]>> = {
   y: [0, 0xff],

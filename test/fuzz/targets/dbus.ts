@@ -5,13 +5,8 @@ import fc from 'fast-check';
 import { marshal } from '../../../src/platform/dbus/marshal.ts';
 import { MAX_INCOMING_BODY, MessageGuard } from '../../../src/platform/dbus/message-guard.ts';
 import { parseSignature } from '../../../src/platform/dbus/signature.ts';
-import {
-  BusVariant,
-  checkBody,
-  plainBody,
-  withoutVariants,
-} from '../../../src/platform/dbus/values.ts';
-import { BusError } from '../../../src/ports/bus.ts';
+import { checkBody, plainBody, withoutVariants } from '../../../src/platform/dbus/values.ts';
+import { BusError, BusVariant } from '../../../src/ports/bus.ts';
 import { parseGuarded } from '../../contract/guarded-parser.ts';
 import { field, rawMessage, RawWriter } from '../../contract/raw-message.ts';
 import { mutatedBytes, mutatedText } from '../mutate.ts';

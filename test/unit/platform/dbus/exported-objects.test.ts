@@ -1,7 +1,7 @@
+import { BusVariant } from '../../../../src/ports/bus.ts';
 import { describe, expect, it } from 'vitest';
 import { ExportedObjects } from '../../../../src/platform/dbus/exported-objects.ts';
 import type { CallReply, OutgoingSignal } from '../../../../src/platform/dbus/exported-objects.ts';
-import { BusVariant } from '../../../../src/platform/dbus/values.ts';
 import type { ExportedObject } from '../../../../src/ports/bus.ts';
 
 const xml = `<node>

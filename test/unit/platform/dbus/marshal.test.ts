@@ -1,8 +1,9 @@
+import { BusVariant } from '../../../../src/ports/bus.ts';
 import { createRequire } from 'node:module';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { marshal } from '../../../../src/platform/dbus/marshal.ts';
-import { BusVariant, checkBody } from '../../../../src/platform/dbus/values.ts';
+import { checkBody } from '../../../../src/platform/dbus/values.ts';
 import { RawWriter, field, rawMessage } from '../../../contract/raw-message.ts';
 
 /** dbus-next's own reading of a whole message, which knows nothing of how it was written. */

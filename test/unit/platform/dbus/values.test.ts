@@ -1,7 +1,8 @@
+import { BusVariant } from '../../../../src/ports/bus.ts';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { parseSignature } from '../../../../src/platform/dbus/signature.ts';
-import { BusVariant, checkBody, withoutVariants } from '../../../../src/platform/dbus/values.ts';
+import { checkBody, withoutVariants } from '../../../../src/platform/dbus/values.ts';
 
 describe('signatures', () => {
   it('are read as their complete types', () => {
