@@ -1,5 +1,6 @@
 /** Log lines for what happens to a controller: one when a spell begins, one when it ends. */
-import type { DiscoveryOp, Report } from '../core/controller-model.ts';
+import type { Report } from '../core/controller-model.ts';
+import { opWords } from '../core/standing.ts';
 import { printTid, type TransportId } from '../nvme/transport-id.ts';
 import type { Log, LogFields } from '../ports/log.ts';
 
@@ -48,13 +49,13 @@ export function logReport(
       log.warning(`${prefix} - The kernel removed the controller; connecting again`, fields);
       return;
     case 'op-failed': {
-      const text = `${prefix} - Failed to ${describeOp(report.op)}: ${report.error.message}. Retry in ${seconds(report.delayMs)} s`;
+      const text = `${prefix} - Failed to ${opWords(report.op)}: ${report.error.message}. Retry in ${seconds(report.delayMs)} s`;
       if (report.first) log.error(text, fields);
       else log.debug(text, fields);
       return;
     }
     case 'op-refused': {
-      const text = `${prefix} - The controller refused to ${describeOp(report.op)}: ${report.error.message}`;
+      const text = `${prefix} - The controller refused to ${opWords(report.op)}: ${report.error.message}`;
       // Many have no such log page; nothing is lost without it.
       if (report.op === 'read-support') log.debug(text, fields);
       else log.warning(text, fields);
@@ -75,17 +76,6 @@ export function logReport(
     case 'disconnect-failed':
       log.error(`${prefix} - Failed to disconnect: ${report.error.message}`, fields);
       return;
-  }
-}
-
-function describeOp(op: DiscoveryOp): string {
-  switch (op) {
-    case 'register':
-      return 'register with the discovery controller';
-    case 'read-support':
-      return 'get the supported log pages';
-    case 'read-log':
-      return 'get the discovery log page';
   }
 }
 

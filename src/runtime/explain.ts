@@ -1,0 +1,84 @@
+/**
+ * Controllers as the interfaces of version 1 tell of them, a{sv}: how each stands, where it comes
+ * from, and what is not connected and why. Keys are public: they are added, never changed.
+ */
+import { standing } from '../core/standing.ts';
+import { tidToDict, type TransportId } from '../nvme/transport-id.ts';
+import { BusVariant } from '../ports/bus.ts';
+import type { ControllerRecord } from './controller-set.ts';
+import type { ServiceExtra } from './service-core.ts';
+
+/** a{sv} */
+export type Row = Readonly<Record<string, BusVariant>>;
+
+/** What the daemon does without: an empty list says that it misses nothing. */
+export interface Explanation {
+  readonly controllers: readonly Row[];
+  /** What somebody asks for and no controller was made of. */
+  readonly absent: readonly Row[];
+  /** What is not known yet, one sentence each. */
+  readonly notes: readonly string[];
+}
+
+/** Why no controller was made of something. Words are added, never changed. */
+export type AbsenceRule =
+  /** A setting forbids it: an exclude, an address family. */
+  | 'refused'
+  /** Its host name, or the interface of its boot table, has no address yet. */
+  | 'unresolved'
+  /** mDNS announces it, and it does not answer. */
+  | 'unreachable'
+  /** One of the same transport ID is still being disconnected. */
+  | 'disconnecting';
+
+export interface Absence {
+  readonly tid: TransportId;
+  readonly rule: AbsenceRule;
+  readonly why: string;
+  readonly sources: readonly string[];
+}
+
+function tidVariants(tid: TransportId): Row {
+  const entries = Object.entries(tidToDict(tid));
+  return Object.fromEntries(entries.map(([key, value]) => [key, new BusVariant('s', value)]));
+}
+
+/** `sources`: who asks for it, in words. */
+export function controllerRow(
+  { driver, keptBecause }: ControllerRecord<ServiceExtra>,
+  sources: readonly string[],
+  now: number,
+): Row {
+  const { kernel, model } = driver;
+  const stands = standing(model, now);
+  const { lastError } = model;
+  return {
+    ...tidVariants(driver.tid),
+    device: new BusVariant('s', kernel?.device ?? ''),
+    'kernel-state': new BusVariant('s', kernel?.state ?? ''),
+    state: new BusVariant('s', stands.state),
+    why: new BusVariant('s', stands.why),
+    next: new BusVariant('s', stands.next),
+    ...milliseconds('next-in-ms', stands.nextInMs),
+    ...milliseconds('out-of-reach-ms', stands.outOfReachMs),
+    attempts: new BusVariant('u', model.attempts),
+    sources: new BusVariant('as', sources),
+    'kept-because': new BusVariant('s', keptBecause ?? ''),
+    'last-error': new BusVariant('s', lastError?.message ?? ''),
+    'last-error-code': new BusVariant('s', lastError?.code ?? ''),
+  };
+}
+
+export function absenceRow({ rule, sources, tid, why }: Absence): Row {
+  return {
+    ...tidVariants(tid),
+    rule: new BusVariant('s', rule),
+    why: new BusVariant('s', why),
+    sources: new BusVariant('as', sources),
+  };
+}
+
+/** Absent where there is no such time. */
+function milliseconds(key: string, value: number | undefined): Row {
+  return value === undefined ? {} : { [key]: new BusVariant('d', Math.round(value)) };
+}
