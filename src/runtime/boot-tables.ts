@@ -94,7 +94,8 @@ export class BootTables {
       controllers.map((controller) => {
         const { source, tid } = controller;
         const answer = bootAnswer(controller, interfaces, rules);
-        return { source, tid, options: {}, hostId: this.hostId(tid.hostNqn) ?? '', answer };
+        const hostId = this.hostId(tid.hostNqn) ?? '';
+        return { source, place: undefined, tid, options: {}, hostId, answer };
       }),
     );
   }

@@ -8,6 +8,7 @@
  * - an answer that belongs to an earlier configuration is dropped.
  */
 import type { ConfiguredController } from '../config/controller-entry.ts';
+import type { Place } from '../config/problem.ts';
 import { normalizeConfiguredTid } from '../config/service-config.ts';
 import { known, unknown, type Answer } from '../core/answer.ts';
 import type { SourceId } from '../core/plan-controllers.ts';
@@ -25,6 +26,8 @@ const REFRESH_MS = 300_000;
 
 export interface ConfiguredAnswer {
   readonly source: SourceId;
+  /** The line that it is of; undefined for the boot firmware's. */
+  readonly place: Place | undefined;
   /** As it is written: its traddr may be a host name. */
   readonly tid: TransportId;
   readonly options: ConnectOptions;
@@ -87,7 +90,7 @@ export class ConfiguredControllers implements Disposable {
     rules: ConfiguredRules,
   ): readonly ConfiguredAnswer[] {
     const answers = new Map<SourceId, ConfiguredAnswer>();
-    for (const { hostId, options, tid: written } of controllers) {
+    for (const { file, hostId, line, options, tid: written } of controllers) {
       const tid = normalizeConfiguredTid(written, rules);
       const source = configuredSource(tid);
       // Different lines may be one controller by the rules: the first one counts.
@@ -96,7 +99,7 @@ export class ConfiguredControllers implements Disposable {
       const answer = needsResolving(tid)
         ? (old ?? unknown(`${tid.traddr} is being looked up`))
         : known(tid);
-      answers.set(source, { source, tid, options, hostId, answer });
+      answers.set(source, { source, place: { file, line }, tid, options, hostId, answer });
     }
     return [...answers.values()];
   }

@@ -9,13 +9,14 @@
 import { mergeOptions } from '../config/connect-option.ts';
 import type { ServiceConfig } from '../config/service-config.ts';
 import type { Policy } from '../core/controller-model.ts';
-import type { ControllerAction, WantedController } from '../core/plan-controllers.ts';
+import type { ControllerAction, SourceId, WantedController } from '../core/plan-controllers.ts';
 import type { PreviewedActions } from '../core/reload-preview.ts';
 import type { ConnectOptions } from '../nvme/connect-options.ts';
 import { identityFor } from '../nvme/host-id.ts';
 import { printTid } from '../nvme/transport-id.ts';
 import type { DeviceEvent, Devices } from '../ports/devices.ts';
 import type { Fabrics, HostIdentity, RawDiscoveryLog } from '../ports/fabrics.ts';
+import { toPortError } from '../ports/errors.ts';
 import type { Clock, Interfaces, Prober, Resolver, StateFile } from '../ports/host.ts';
 import type { Log } from '../ports/log.ts';
 import type { BootFirmware } from '../ports/boot-firmware.ts';
@@ -25,6 +26,7 @@ import {
   type ConfiguredAnswer,
   type ConfiguredRules,
 } from './configured-controllers.ts';
+import { Coalescer } from './coalescer.ts';
 import { ConnectQueue } from './connect-queue.ts';
 import type { DriverSettings, LogVerdict } from './controller-driver.ts';
 import { ControllerSet, type ControllerRecord } from './controller-set.ts';
@@ -80,6 +82,8 @@ export interface ServiceDefinition<Extra extends ServiceExtra, Saved> {
   policy(config: ServiceConfig, extra: Extra): Policy;
   /** Something of a controller that others can see changed. */
   changed(record: ControllerRecord<Extra>): void;
+  /** The same, of any of them, or who asks for them, or which there are: once for many changes. */
+  controllersChanged(): void;
   logRead(record: ControllerRecord<Extra>, log: RawDiscoveryLog): LogVerdict;
 }
 
@@ -117,6 +121,7 @@ export class ServiceCore<Extra extends ServiceExtra, Saved> {
   readonly #deps: ServiceDeps;
   readonly #definition: ServiceDefinition<Extra, Saved>;
   readonly #queue: ConnectQueue;
+  readonly #news: Coalescer;
   #settings: ServiceSettings;
   #stopping = false;
   #kickDue = false;
@@ -131,6 +136,16 @@ export class ServiceCore<Extra extends ServiceExtra, Saved> {
     this.#definition = definition;
     this.#settings = settings;
     this.#queue = new ConnectQueue(deps.clock);
+    this.#news = new Coalescer(
+      deps.clock,
+      () => {
+        definition.controllersChanged();
+        return Promise.resolve();
+      },
+      (thrown) => {
+        deps.log.error(`Cannot tell of a change: ${toPortError(thrown).message}`);
+      },
+    );
     this.boot = new BootTables(deps);
     const mark = (): void => {
       this.loop.mark();
@@ -152,6 +167,7 @@ export class ServiceCore<Extra extends ServiceExtra, Saved> {
       {
         settings: (record) => this.#driverSettings(record),
         changed: (record) => {
+          this.#news.mark();
           definition.changed(record);
         },
         report: (record, report) => {
@@ -160,7 +176,10 @@ export class ServiceCore<Extra extends ServiceExtra, Saved> {
         logRead: (record, log) => definition.logRead(record, log),
         untouchable: (kernel, own) =>
           kernel.transport === 'pcie' ? 'a local controller' : this.boot.claim(kernel, own),
-        gone: mark,
+        gone: () => {
+          this.#news.mark();
+          mark();
+        },
       },
     );
     this.configured = new ConfiguredControllers({ ...deps, changed: mark });
@@ -245,6 +264,9 @@ export class ServiceCore<Extra extends ServiceExtra, Saved> {
         case 'keep': {
           const record = this.controllers.get(action.key);
           if (record === undefined) break;
+          if (!sameSources(record.sources, action.sources) || record.keptBecause !== action.why) {
+            this.#news.mark();
+          }
           record.sources = action.sources;
           record.keptBecause = action.why;
           if (action.wanted !== undefined) record.extra = rules.kept(record, action.wanted.extra);
@@ -285,6 +307,7 @@ export class ServiceCore<Extra extends ServiceExtra, Saved> {
     save(): void;
   }): Promise<void> {
     this.#stopping = true;
+    this.#news.dispose();
     await this.loop.stop();
     this.configured.dispose();
     end.save();
@@ -300,6 +323,7 @@ export class ServiceCore<Extra extends ServiceExtra, Saved> {
   #add<Planned>(wanted: WantedController<Planned>, rules: ActionRules<Extra, Planned>): void {
     const { key, sources, tid } = wanted;
     if (!this.controllers.add(tid, sources, rules.created(wanted))) return;
+    this.#news.mark();
     const record = this.controllers.get(key);
     if (record !== undefined) rules.added(record);
     this.controllers.start(key);
@@ -340,6 +364,10 @@ export class ServiceCore<Extra extends ServiceExtra, Saved> {
       probeMode: config.reachabilityCheck,
     };
   }
+}
+
+function sameSources(one: ReadonlySet<SourceId>, other: ReadonlySet<SourceId>): boolean {
+  return one.size === other.size && [...one].every((source) => other.has(source));
 }
 
 function configuredRules({ config, host }: ServiceSettings): ConfiguredRules {

@@ -2,7 +2,7 @@
 import xml from '../../dbus/org.nvmexpress.stac.xml';
 import { entryToDict } from '../nvme/discovery-log.ts';
 import { tidKey, type TidKey } from '../nvme/transport-id.ts';
-import type { ExportedObject } from '../ports/bus.ts';
+import type { Bus, ExportedObject } from '../ports/bus.ts';
 import type { Clock } from '../ports/host.ts';
 import type { TraceableLog } from '../ports/log.ts';
 import { controllerDetails, controllerId, controllerInfo, word } from '../runtime/describe.ts';
@@ -31,6 +31,13 @@ export interface StacdObjectDeps {
   readonly present: () => PresentFiles;
 }
 
+/** Tells the bus that controllers changed; the state can be read before the signal is sent. */
+export function stacdSignals(bus: Bus): () => void {
+  return () => {
+    bus.emitSignal(PATH, V1, 'controllers_changed', []);
+  };
+}
+
 export function stacdObject(deps: StacdObjectDeps): ExportedObject {
   const { clock, log, service } = deps;
   return {
@@ -47,6 +54,11 @@ export function stacdObject(deps: StacdObjectDeps): ExportedObject {
             : controllerId(record.driver, record.extra.options),
         ),
       ],
+      [`${V1}.list_controllers`]: () => [service.explain().controllers],
+      [`${V1}.explain`]: () => {
+        const { absent, controllers, notes } = service.explain();
+        return [controllers, absent, notes];
+      },
       [`${V1}.preview_reload`]: async (removedDcs: readonly unknown[]) => {
         const removed = tidKeys(removedDcs);
         const preview = await previewReload(deps, (next) => service.preview(next, removed));

@@ -1,6 +1,6 @@
 /** stacd: keeps the I/O controllers connected that stafd finds and the configuration names. */
 import { runDaemon, type Daemon, type DaemonParts } from '../daemon/run-daemon.ts';
-import { STACD_BUS_NAME, stacdObject } from './dbus-interface.ts';
+import { STACD_BUS_NAME, stacdObject, stacdSignals } from './dbus-interface.ts';
 import { DiscoverySource } from './discovery-source.ts';
 import { StacdService } from './service.ts';
 
@@ -14,6 +14,7 @@ function build(parts: DaemonParts): Daemon {
   const service = new StacdService(parts.settings, {
     ...parts,
     discovery,
+    controllersChanged: stacdSignals(parts.bus),
   });
   return {
     object: stacdObject({ ...parts, service }),

@@ -18,6 +18,7 @@ import type { Disposable } from '../ports/disposable.ts';
 import { toPortError } from '../ports/errors.ts';
 import type { LogFields } from '../ports/log.ts';
 import type { ControllerRecord } from '../runtime/controller-set.ts';
+import type { Explanation } from '../runtime/explain.ts';
 import type { KernelSnapshot } from '../runtime/kernel-index.ts';
 import { controllerFields } from '../runtime/reports.ts';
 import {
@@ -41,6 +42,7 @@ import {
   type IocExtra,
   type StacdSnapshot,
 } from './plan.ts';
+import { explainIoControllers } from './explain.ts';
 import { withAudit, withoutDcs } from './preview.ts';
 import {
   RemovalBrake,
@@ -55,6 +57,8 @@ const AUDIT_AFTER_ADD_MS = 1_000;
 export type IocRecord = ControllerRecord<IocExtra>;
 
 export interface StacdDeps extends ServiceDeps {
+  /** Tells who listens that {@link StacdService.explain} says something else. */
+  readonly controllersChanged: () => void;
   /** What stafd says now. */
   readonly discovery: { current(): Answer<DiscoveryState>; confirm(): Promise<void> };
   readonly blockUses: BlockUses;
@@ -89,6 +93,9 @@ export class StacdService {
         pollMs: undefined,
       }),
       changed: () => undefined,
+      controllersChanged: () => {
+        deps.controllersChanged();
+      },
       logRead: () => ({ persistent: true }),
     });
     const brakeDeps: RemovalBrakeDeps = {
@@ -128,6 +135,17 @@ export class StacdService {
   /** The connections that are not dropped yet though their removal is asked for, and why. */
   heldBack(): Record<string, unknown> {
     return { ...this.#brake.info(), ...this.#auditBrake.info() };
+  }
+
+  /** How the controllers stand, and what is missing. */
+  explain(): Explanation {
+    return explainIoControllers({
+      picture: this.#picture(),
+      configured: this.#core.configured.list(),
+      live: this.controllers(),
+      disposing: new Set(this.disposing().map(({ driver }) => driver.key)),
+      now: this.#deps.clock.now(),
+    });
   }
 
   get queueLength(): number {

@@ -55,6 +55,9 @@ export function stafdSignals(bus: Bus): StafdListener {
     discoveryStateChanged: () => {
       bus.emitSignal(PATH, V1, 'discovery_state_changed', []);
     },
+    controllersChanged: () => {
+      bus.emitSignal(PATH, V1, 'controllers_changed', []);
+    },
   };
 }
 
@@ -108,6 +111,11 @@ export function stafdObject(deps: StafdObjectDeps): ExportedObject {
           })),
         ),
       ],
+      [`${V1}.list_controllers`]: () => [service.explain().controllers],
+      [`${V1}.explain`]: () => {
+        const { absent, controllers, notes } = service.explain();
+        return [controllers, absent, notes];
+      },
       [`${V1}.get_discovery_state`]: () => [
         JSON.stringify({
           version: 1,

@@ -33,7 +33,7 @@ import { timerText, word } from '../runtime/describe.ts';
 import { LogThrottle } from '../runtime/log-throttle.ts';
 import type { ServiceSettings } from '../runtime/service-core.ts';
 import type { MdnsReport } from './plan.ts';
-import type { DcBrowser } from './service-types.ts';
+import type { DcBrowser, Unanswered } from './service-types.ts';
 
 const RETRY_SECONDS: readonly number[] = [2, 5, 10, 30, 60, 300, 600];
 const WAKE_UP_MS = 60_000;
@@ -61,6 +61,8 @@ interface Check {
   readonly tid: TransportId;
   readonly abort: AbortController;
   state: 'trying' | 'waiting' | 'reachable';
+  /** Of its last failure, in words. */
+  error: string | undefined;
   failures: number;
   timer: Disposable | undefined;
 }
@@ -158,6 +160,20 @@ export class MdnsDiscovery implements DcBrowser {
     };
   }
 
+  unanswered(): readonly Unanswered[] {
+    const found = new Map<TidKey, Unanswered>();
+    for (const service of this.#deps.browser.seen().services) {
+      const { tid } = this.#understand(service) ?? {};
+      if (tid === undefined) continue;
+      const check = this.#checks.get(tidKey(tid));
+      if (check?.state === 'reachable') continue;
+      const error = check?.error;
+      const why = error === undefined ? 'it was not tried yet' : `it does not answer: ${error}`;
+      found.set(tidKey(tid), { tid, why });
+    }
+    return [...found.values()];
+  }
+
   dispose(): void {
     this.#deps.browser.dispose();
     for (const check of this.#checks.values()) end(check);
@@ -249,7 +265,10 @@ export class MdnsDiscovery implements DcBrowser {
       if (this.#checks.has(key) || config === undefined) continue;
       if (refusal(config, tid) !== undefined) continue;
       const abort = new AbortController();
-      const check: Check = { tid, abort, state: 'trying', failures: 0, timer: undefined };
+      const check: Check = {
+        ...{ tid, abort, state: 'trying', error: undefined },
+        ...{ failures: 0, timer: undefined },
+      };
       this.#checks.set(key, check);
       void this.#try(check);
     }
@@ -290,6 +309,7 @@ export class MdnsDiscovery implements DcBrowser {
     check.state = 'waiting';
     const seconds = RETRY_SECONDS[check.failures] ?? RETRY_SECONDS.at(-1) ?? 0;
     check.failures += 1;
+    check.error = result.error.message;
     const text = `${name} - Found by mDNS, but it does not answer: ${result.error.message}`;
     if (check.failures === 1) this.#lines.say('info', `${text}. It is tried again`);
     else this.#deps.log.debug(`${text}. Retry in ${String(seconds)} s`);

@@ -107,6 +107,13 @@ export interface DcSnapshot extends ExistingController {
 
 export type DcAction = ControllerAction<DcExtra>;
 
+/** What is asked for, whether it may be connected or not. */
+export function wantedBy(snapshot: StafdSnapshot): ReadonlyMap<TidKey, WantedController<DcExtra>> {
+  const configured = new Map(snapshot.configured.map((entry) => [entry.source, entry]));
+  const byKey = new Map(snapshot.controllers.map((dc) => [dc.key, dc]));
+  return wantedControllers(snapshot, byKey, configured).wanted;
+}
+
 export function planDiscoveryControllers(snapshot: StafdSnapshot): readonly DcAction[] {
   const configured = new Map(snapshot.configured.map((entry) => [entry.source, entry]));
   const byKey = new Map(snapshot.controllers.map((dc) => [dc.key, dc]));

@@ -72,11 +72,18 @@ export interface StafdListener {
   logPagesChanged(tid: TransportId, device: string): void;
   dcRemoved(): void;
   discoveryStateChanged(): void;
+  controllersChanged(): void;
 }
 
 /** What nvme-cli's udev rule would have done for DCs that are not stafd's. */
 export interface NvmeCli {
   connectAll(device: string, hostTraddr: string, hostIface: string): void;
+}
+
+/** A DC that mDNS announces and that does not answer, or was not tried yet. */
+export interface Unanswered {
+  readonly tid: TransportId;
+  readonly why: string;
 }
 
 /** Discovery controllers that mDNS finds. */
@@ -89,6 +96,8 @@ export interface DcBrowser {
   preview(settings: ServiceSettings): MdnsReport;
   /** For people: timer, service types, services. */
   info(): Record<string, unknown>;
+  /** What is announced and not offered. */
+  unanswered(): readonly Unanswered[];
   dispose(): void;
 }
 

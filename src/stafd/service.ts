@@ -22,6 +22,7 @@ import type { Disposable } from '../ports/disposable.ts';
 import type { RawDiscoveryLog } from '../ports/fabrics.ts';
 import type { ConfiguredAnswer } from '../runtime/configured-controllers.ts';
 import { deviceOf } from '../runtime/describe.ts';
+import type { Explanation } from '../runtime/explain.ts';
 import { controllerFields } from '../runtime/reports.ts';
 import { ServiceCore, type ServiceSettings } from '../runtime/service-core.ts';
 import { STAFD_LKC_VERSION, dumpLkc, parseLkc, type SavedState } from './last-known-config.ts';
@@ -31,6 +32,7 @@ import {
   type MdnsReport,
   type StafdSnapshot,
 } from './plan.ts';
+import { explainDiscoveryControllers } from './explain.ts';
 import { isPolled, keepsConnection, pollMs } from './polling.ts';
 import { previewNotes } from './preview.ts';
 import { RemovedDcs, type RemovedDc } from './removed-dcs.ts';
@@ -72,6 +74,9 @@ export class StafdService {
       policy: (config) => ({ pleo: config.pleo, maxAttempts: 0, pollMs: pollMs(config) }),
       changed: (record) => {
         this.#changed(record);
+      },
+      controllersChanged: () => {
+        deps.listener.controllersChanged();
       },
       logRead: (record, log) => ({ persistent: this.#logRead(record, log) }),
     });
@@ -124,6 +129,18 @@ export class StafdService {
   /** The boot firmware tables, for people. */
   bootTables(): Record<string, unknown> {
     return this.#core.boot.describe();
+  }
+
+  /** How the controllers stand, and what is missing. */
+  explain(): Explanation {
+    const { browser } = this.#deps;
+    return explainDiscoveryControllers({
+      picture: this.#picture(browser.look()),
+      configured: this.#configured(),
+      unanswered: browser.unanswered(),
+      live: this.controllers(),
+      disposing: new Set(this.disposing().map(({ driver }) => driver.key)),
+    });
   }
 
   get queueLength(): number {

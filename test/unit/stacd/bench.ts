@@ -44,6 +44,8 @@ export class StacdBench {
   confirmations = 0;
   /** What stafd does then. */
   confirmed: () => void = () => undefined;
+  /** How often it was told that controllers changed. */
+  changes = 0;
   #discovery: Answer<DiscoveryState> = unknown('stafd was not asked yet');
 
   /**
@@ -70,6 +72,7 @@ export class StacdBench {
           return Promise.resolve();
         },
       },
+      controllersChanged: () => void (this.changes += 1),
     });
   }
 

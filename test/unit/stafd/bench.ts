@@ -6,7 +6,7 @@ import type { TransportId } from '../../../src/nvme/transport-id.ts';
 import type { MdnsReport } from '../../../src/stafd/plan.ts';
 import { StafdService } from '../../../src/stafd/service.ts';
 import type { ServiceSettings } from '../../../src/runtime/service-core.ts';
-import type { DcRecord } from '../../../src/stafd/service-types.ts';
+import type { DcRecord, Unanswered } from '../../../src/stafd/service-types.ts';
 import { Secret } from '../../../src/nvme/secret.ts';
 import { FakeClock } from '../../fakes/clock.ts';
 import { FakeDevices } from '../../fakes/devices.ts';
@@ -41,6 +41,9 @@ export class StafdBench {
   /** Devices that were left to nvme-cli. */
   readonly leftToNvmeCli: string[] = [];
   mdns: MdnsReport = found();
+  unanswered: readonly Unanswered[] = [];
+  /** How often it was told that controllers changed. */
+  changes = 0;
   /** Configurations that the browser was given. */
   browsed = 0;
   #zeroconf = false;
@@ -72,6 +75,7 @@ export class StafdBench {
           return foundSoFar('services are looked for anew');
         },
         info: () => ({ 'service types': [] }),
+        unanswered: () => this.unanswered,
         dispose: () => void (this.browserDisposed = true),
       },
       nvmeCli: { connectAll: (device) => void this.leftToNvmeCli.push(device) },
@@ -85,6 +89,7 @@ export class StafdBench {
           this.told.push(`removed: ${this.traddrs.join(' ')}`);
         },
         discoveryStateChanged: () => undefined,
+        controllersChanged: () => void (this.changes += 1),
       },
     });
   }

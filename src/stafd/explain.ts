@@ -1,0 +1,100 @@
+/** What stafd makes of what it is told: each DC, and what it does without and why. Pure. */
+import { isBootSource } from '../core/boot-controllers.ts';
+import { placeText } from '../config/problem.ts';
+import type { SourceId } from '../core/plan-controllers.ts';
+import { refusal } from '../core/refusal.ts';
+import { escapeText } from '../nvme/escape.ts';
+import { printTid, tidKey, type TidKey } from '../nvme/transport-id.ts';
+import { absenceRow, controllerRow, type Absence, type Explanation } from '../runtime/explain.ts';
+import type { ConfiguredAnswer } from '../runtime/configured-controllers.ts';
+import { MDNS_SOURCE, referrerOf, wantedBy, type StafdSnapshot } from './plan.ts';
+import type { DcRecord, Unanswered } from './service-types.ts';
+
+export interface ExplainInput {
+  readonly picture: StafdSnapshot;
+  /** Of the configuration and the boot firmware. */
+  readonly configured: readonly ConfiguredAnswer[];
+  readonly unanswered: readonly Unanswered[];
+  readonly live: readonly DcRecord[];
+  /** Those that are being disconnected. */
+  readonly disposing: ReadonlySet<TidKey>;
+}
+
+export function explainDiscoveryControllers(input: ExplainInput): Explanation {
+  const { live, picture } = input;
+  const words = sourceWords(input);
+  const inWords = (sources: ReadonlySet<SourceId>): readonly string[] => [...sources].map(words);
+  return {
+    controllers: live.map((record) => controllerRow(record, inWords(record.sources), picture.now)),
+    absent: absences(input, inWords).map(absenceRow),
+    notes: notes(input),
+  };
+}
+
+function sourceWords({ configured, live }: ExplainInput): (source: SourceId) => string {
+  const lines = new Map(configured.map(({ place, source }) => [source, place]));
+  const byKey = new Map(live.map(({ driver: { key, tid } }) => [key, tid]));
+  return (source) => {
+    if (source === MDNS_SOURCE) return 'announced by mDNS';
+    if (isBootSource(source)) return `boot firmware table ${escapeText(source, 256)}`;
+    const referrer = referrerOf(source);
+    if (referrer !== undefined) {
+      const tid = byKey.get(referrer);
+      return tid === undefined ? 'referred to before' : `referred to by ${printTid(tid)}`;
+    }
+    const place = lines.get(source);
+    return place === undefined
+      ? 'configured before, and no longer'
+      : `configured by ${placeText(place)}`;
+  };
+}
+
+function absences(
+  { configured, disposing, live, picture, unanswered }: ExplainInput,
+  inWords: (sources: ReadonlySet<SourceId>) => readonly string[],
+): readonly Absence[] {
+  const found: Absence[] = [];
+  for (const { answer, source, tid } of configured) {
+    if (answer.kind === 'known') continue;
+    const sources = inWords(new Set([source]));
+    found.push({ tid, rule: 'unresolved', why: answer.why, sources });
+  }
+  const there = new Set(live.map(({ driver }) => driver.key));
+  for (const { tid, why } of unanswered) {
+    if (there.has(tidKey(tid))) continue;
+    const refused = refusal(picture.config, tid);
+    const sources = inWords(new Set([MDNS_SOURCE]));
+    found.push(
+      refused === undefined
+        ? { tid, rule: 'unreachable', why, sources }
+        : { tid, rule: 'refused', why: refused, sources },
+    );
+  }
+  for (const { key, sources, tid } of wantedBy(picture).values()) {
+    if (there.has(key)) continue;
+    const refused = refusal(picture.config, tid);
+    // What is neither was heard of a moment ago, and is added by the next pass.
+    if (refused === undefined && !disposing.has(key)) continue;
+    found.push({
+      tid,
+      rule: refused === undefined ? 'disconnecting' : 'refused',
+      why: refused ?? 'it is disconnected first, and connected again when that is done',
+      sources: inWords(sources),
+    });
+  }
+  return found;
+}
+
+function notes({ live, picture }: ExplainInput): readonly string[] {
+  const { bootDoubt, mdns } = picture;
+  const doubts = [
+    ...(mdns.incomplete === undefined ? [] : [`mDNS may announce more: ${mdns.incomplete}`]),
+    ...(bootDoubt === undefined ? [] : [`The boot firmware may list more: ${bootDoubt}`]),
+  ];
+  const unread = live.flatMap(({ driver, extra: { log } }) =>
+    log.kind === 'known'
+      ? []
+      : [`The discovery log of ${printTid(driver.tid)} is not known: ${log.why}`],
+  );
+  return [...doubts, ...unread];
+}
