@@ -5,6 +5,7 @@
 import { standing } from '../core/standing.ts';
 import { tidToDict, type TransportId } from '../nvme/transport-id.ts';
 import { BusVariant } from '../ports/bus.ts';
+import type { ControllerDriver } from './controller-driver.ts';
 import type { ControllerRecord } from './controller-set.ts';
 import type { ServiceExtra } from './service-core.ts';
 
@@ -67,6 +68,13 @@ export function controllerRow(
     'last-error': new BusVariant('s', lastError?.message ?? ''),
     'last-error-code': new BusVariant('s', lastError?.code ?? ''),
   };
+}
+
+/** All of its row that is no time, and nothing of who asks for it. */
+export function visible({ kernel, model }: ControllerDriver): string {
+  const { next, state, why } = standing(model, 0);
+  const { attempts, lastError } = model;
+  return JSON.stringify([kernel?.device, kernel?.state, state, why, next, attempts, lastError]);
 }
 
 export function absenceRow({ rule, sources, tid, why }: Absence): Row {

@@ -28,8 +28,9 @@ import {
 } from './configured-controllers.ts';
 import { Coalescer } from './coalescer.ts';
 import { ConnectQueue } from './connect-queue.ts';
-import type { DriverSettings, LogVerdict } from './controller-driver.ts';
+import type { ControllerDriver, DriverSettings, LogVerdict } from './controller-driver.ts';
 import { ControllerSet, type ControllerRecord } from './controller-set.ts';
+import { visible } from './explain.ts';
 import type { KernelSnapshot } from './kernel-index.ts';
 import { LastKnownConfig } from './last-known-config.ts';
 import { previewActions, type PlannedReload } from './reload-preview.ts';
@@ -122,6 +123,8 @@ export class ServiceCore<Extra extends ServiceExtra, Saved> {
   readonly #definition: ServiceDefinition<Extra, Saved>;
   readonly #queue: ConnectQueue;
   readonly #news: Coalescer;
+  /** What can be seen of each, when somebody was last to be told. */
+  readonly #seen = new WeakMap<ControllerDriver, string>();
   #settings: ServiceSettings;
   #stopping = false;
   #kickDue = false;
@@ -167,7 +170,7 @@ export class ServiceCore<Extra extends ServiceExtra, Saved> {
       {
         settings: (record) => this.#driverSettings(record),
         changed: (record) => {
-          this.#news.mark();
+          this.#changed(record.driver);
           definition.changed(record);
         },
         report: (record, report) => {
@@ -337,6 +340,14 @@ export class ServiceCore<Extra extends ServiceExtra, Saved> {
       controllerFields(tid, kernel?.device),
     );
     this.controllers.remove(key, keep);
+  }
+
+  /** A picture of the kernel that shows the same as the one before is no news. */
+  #changed(driver: ControllerDriver): void {
+    const seen = visible(driver);
+    if (this.#seen.get(driver) === seen) return;
+    this.#seen.set(driver, seen);
+    this.#news.mark();
   }
 
   /** How the TIDs of configured controllers are completed. */

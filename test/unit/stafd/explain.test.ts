@@ -1,0 +1,77 @@
+import { expect, test } from 'vitest';
+import { withoutVariants } from '../../../src/platform/dbus/values.ts';
+import { refer, StafdBench } from './bench.ts';
+import { dcTid, found } from './plan-samples.ts';
+
+const A = '10.0.0.1';
+const B = '10.0.0.2';
+const C = '10.0.0.3';
+const CONFIG = `[Service Discovery]
+zeroconf=enabled
+[Controllers]
+controller=transport=tcp;traddr=${A};nqn=nqn.dc
+exclude=traddr=${C}
+`;
+
+function explained(bench: StafdBench) {
+  return withoutVariants({ ...bench.service.explain() }) as {
+    readonly controllers: readonly Readonly<Record<string, unknown>>[];
+    readonly absent: readonly Readonly<Record<string, unknown>>[];
+    readonly notes: readonly string[];
+  };
+}
+
+test('each discovery controller is told with who named it', async () => {
+  const bench = new StafdBench(CONFIG);
+  bench.target(A, { entries: [refer(B)] });
+  bench.target(B);
+  await bench.start();
+  const rows = explained(bench).controllers;
+  const sources = Object.fromEntries(rows.map(({ sources, traddr }) => [traddr, sources]));
+  expect(sources).toEqual({
+    [A]: [expect.stringMatching(/^configured by .*line 4$/)],
+    [B]: [expect.stringMatching(/^referred to by \(tcp, 10\.0\.0\.1/)],
+  });
+  expect(rows.map(({ state }) => state)).toEqual(['connected', 'connected']);
+});
+
+test('what mDNS announces and what does not answer, or is excluded, is told with the reason', async () => {
+  const bench = new StafdBench(CONFIG);
+  bench.target(A, { entries: [refer(C)] });
+  bench.unanswered = [
+    { tid: dcTid(B), why: 'it does not answer: timed out' },
+    { tid: dcTid(C), why: 'it was not tried yet' },
+  ];
+  await bench.start();
+  const { absent } = explained(bench);
+  expect(absent.map(({ rule, sources, traddr, why }) => ({ rule, sources, traddr, why }))).toEqual([
+    {
+      traddr: B,
+      rule: 'unreachable',
+      why: 'it does not answer: timed out',
+      sources: ['announced by mDNS'],
+    },
+    {
+      traddr: C,
+      rule: 'refused',
+      why: expect.stringMatching(/^excluded by .*line 5$/) as string,
+      sources: ['announced by mDNS'],
+    },
+    {
+      traddr: C,
+      rule: 'refused',
+      why: expect.stringMatching(/^excluded by .*line 5$/) as string,
+      sources: [expect.stringContaining('referred to by')],
+    },
+  ]);
+});
+
+test('what is not known yet is told', async () => {
+  const bench = new StafdBench(CONFIG);
+  bench.mdns = { ...found(), incomplete: 'avahi-daemon does not answer' };
+  await bench.start();
+  expect(explained(bench).notes).toEqual([
+    'mDNS may announce more: avahi-daemon does not answer',
+    expect.stringMatching(/^The discovery log of \(tcp, 10\.0\.0\.1, .* is not known: /),
+  ]);
+});
