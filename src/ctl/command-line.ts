@@ -23,6 +23,7 @@ export interface ControllerFilter {
 export type Request = { readonly output: OutputFormat } & (
   | { readonly kind: 'trace'; readonly on: boolean }
   | { readonly kind: 'status' }
+  | { readonly kind: 'explain'; readonly what: string | undefined }
   | { readonly kind: 'ls'; readonly detailed: boolean }
   | { readonly kind: 'dlp'; readonly filter: ControllerFilter }
   | { readonly kind: 'adlp'; readonly detailed: boolean }
@@ -139,6 +140,16 @@ export function commandLineOf(
         detailed: options.detailed === true,
         output: outputOf(program, options),
       }),
+    );
+  program
+    .command('explain')
+    .description(
+      `tell of each of the ${tool.controllers} how it stands, who asks for it and what comes next; and what is not connected and why`,
+    )
+    .argument('[device|traddr|nqn]', 'only what has this name')
+    .addOption(outputOption())
+    .action((what: string | undefined, options: OutputOptions) =>
+      accept({ kind: 'explain', what, output: outputOf(program, options) }),
     );
   if (tool.hasLogPages) {
     addDlp(program, accept);

@@ -12,6 +12,16 @@ export interface DiscoveryLogOf {
   readonly entries: readonly Dictionary[];
 }
 
+/** One controller of the v1 interface: the values of its a{sv}, checked where they are used. */
+export type Row = Readonly<Record<string, unknown>>;
+
+/** What a daemon says of how its controllers stand, and of what it does without. */
+export interface Explanation {
+  readonly controllers: readonly Row[];
+  readonly absent: readonly Row[];
+  readonly notes: readonly string[];
+}
+
 /** The daemon answered with something that its interface does not allow. */
 export class UnexpectedAnswer extends Error {
   override readonly name = 'UnexpectedAnswer';
@@ -39,6 +49,14 @@ function dictionary(value: unknown): Dictionary {
 function dictionaries(value: unknown): readonly Dictionary[] {
   if (!Array.isArray(value)) throw new UnexpectedAnswer('not a list');
   return value.map(dictionary);
+}
+
+function rows(value: unknown): readonly Row[] {
+  if (!Array.isArray(value)) throw new UnexpectedAnswer('not a list');
+  return value.map((item: unknown) => {
+    if (!isObject(item)) throw new UnexpectedAnswer('not a dictionary');
+    return item;
+  });
 }
 
 function parseJson(value: unknown): unknown {
@@ -112,6 +130,21 @@ export class Daemon {
     });
   }
 
+  async controllers(): Promise<readonly Row[]> {
+    return rows(await this.#call(this.#tool.v1Interface, 'list_controllers', '', []));
+  }
+
+  async explain(): Promise<Explanation> {
+    const [controllers, absent, notes] = await this.#callAll(
+      this.#tool.v1Interface,
+      'explain',
+      '',
+      [],
+    );
+    if (!Array.isArray(notes)) throw new UnexpectedAnswer('not a list');
+    return { controllers: rows(controllers), absent: rows(absent), notes: notes.map(String) };
+  }
+
   /** What its interface documents; `removedDcs` is for stacd only. */
   async previewReload(removedDcs: readonly Dictionary[]): Promise<unknown> {
     const { daemon, v1Interface } = this.#tool;
@@ -133,7 +166,17 @@ export class Daemon {
     inSignature: string,
     args: readonly unknown[],
   ): Promise<unknown> {
-    const [answer] = await this.#bus.call({
+    const [answer] = await this.#callAll(interfaceName, member, inSignature, args);
+    return answer;
+  }
+
+  async #callAll(
+    interfaceName: string,
+    member: string,
+    inSignature: string,
+    args: readonly unknown[],
+  ): Promise<readonly unknown[]> {
+    return this.#bus.call({
       destination: this.#tool.busName,
       path: this.#tool.path,
       interfaceName,
@@ -142,6 +185,5 @@ export class Daemon {
       args,
       timeoutMs: TIMEOUT_MS,
     });
-    return answer;
   }
 }

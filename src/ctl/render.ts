@@ -1,5 +1,6 @@
 /** What the commands print, from the daemons' dictionaries. Pure: text in, lines out. */
-import type { Dictionary, DiscoveryLogOf } from './daemon.ts';
+import type { Dictionary, DiscoveryLogOf, Explanation } from './daemon.ts';
+import { explanationLines } from './explanation.ts';
 import { json, paint, shown, table, tree } from './text.ts';
 import type { Cell, Screen, Tone } from './text.ts';
 import type { Tool } from './tools.ts';
@@ -14,6 +15,7 @@ export type Answer =
     }
   | { readonly kind: 'log'; readonly entries: readonly Dictionary[] }
   | { readonly kind: 'logs'; readonly detailed: boolean; readonly logs: readonly DiscoveryLogOf[] }
+  | { readonly kind: 'explanation'; readonly explanation: Explanation }
   | {
       readonly kind: 'status';
       readonly process: Readonly<Record<string, unknown>>;
@@ -199,6 +201,8 @@ export function renderText(tool: Tool, answer: Answer, screen: Screen): string {
         return entryLines(answer.entries, screen);
       case 'logs':
         return logsLines(tool, answer.logs, answer.detailed, screen);
+      case 'explanation':
+        return explanationLines(tool, answer.explanation, screen);
       case 'status':
         return statusLines(tool, answer.process, answer.controllers, screen);
     }
@@ -221,6 +225,8 @@ export function renderJson(answer: Answer): string {
           'discovery-controller': controller,
           'log-pages': entries,
         }));
+      case 'explanation':
+        return answer.explanation;
       case 'status':
         return {
           ...answer.process,

@@ -5,7 +5,7 @@ import type { Bus } from '../ports/bus.ts';
 import { parseCommandLine } from './command-line.ts';
 import type { ControllerFilter, Request } from './command-line.ts';
 import { Daemon } from './daemon.ts';
-import type { Dictionary } from './daemon.ts';
+import type { Dictionary, Explanation, Row } from './daemon.ts';
 import { explainFailure } from './explain.ts';
 import { renderJson, renderText } from './render.ts';
 import type { Answer, ControllerStatus } from './render.ts';
@@ -90,12 +90,38 @@ async function status(tool: Tool, daemon: Daemon): Promise<Answer> {
   return { kind: 'status', process, controllers };
 }
 
+/** What has this device name, address or NQN; the notes are about everything. */
+function named({ absent, controllers, notes }: Explanation, what: string): Explanation {
+  const has = (row: Row): boolean =>
+    [row['device'], row['subsysnqn']].includes(what) || isAddress(row['traddr'], what);
+  return { controllers: controllers.filter(has), absent: absent.filter(has), notes };
+}
+
+function isAddress(traddr: unknown, what: string): boolean {
+  const text = typeof traddr === 'string' ? traddr : '';
+  return text.toLowerCase() === what.toLowerCase() || sameIpAddress(text, what);
+}
+
+async function explanation(tool: Tool, daemon: Daemon, what: string | undefined): Promise<Answer> {
+  const all = await daemon.explain();
+  if (what === undefined) return { kind: 'explanation', explanation: all };
+  const found = named(all, what);
+  if (found.controllers.length === 0 && found.absent.length === 0) {
+    throw new NotFound(
+      `${tool.daemon} knows nothing of ${shown(what)}, as a device, an address or an NQN; see: ${tool.name} explain`,
+    );
+  }
+  return { kind: 'explanation', explanation: found };
+}
+
 async function ask(tool: Tool, daemon: Daemon, request: Request): Promise<Answer> {
   switch (request.kind) {
     case 'trace':
       return { kind: 'trace', on: await daemon.setTracing(request.on) };
     case 'status':
       return status(tool, daemon);
+    case 'explain':
+      return explanation(tool, daemon, request.what);
     case 'ls': {
       // A table shows the state, which only the detailed dictionaries have.
       const list = await daemon.listControllers(request.detailed || request.output === 'table');

@@ -2,7 +2,7 @@
 import stacXml from '../../../dbus/org.nvmexpress.stac.xml';
 import stafXml from '../../../dbus/org.nvmexpress.staf.xml';
 import type { Tool } from '../../../src/ctl/tools.ts';
-import type { Bus } from '../../../src/ports/bus.ts';
+import { BusVariant, type Bus } from '../../../src/ports/bus.ts';
 
 export type Dictionary = Readonly<Record<string, string>>;
 
@@ -16,7 +16,15 @@ export interface StandInController {
   readonly logPages?: readonly Dictionary[];
 }
 
+/** What `explain` answers, in plain values. */
+export interface StandInExplanation {
+  readonly controllers: readonly Readonly<Record<string, unknown>>[];
+  readonly absent: readonly Readonly<Record<string, unknown>>[];
+  readonly notes: readonly string[];
+}
+
 export interface StandInState {
+  readonly explanation?: StandInExplanation;
   readonly controllers: readonly StandInController[];
   readonly processInfo: Readonly<Record<string, unknown>>;
   /** What preview_reload answers, and what it was last asked with. */
@@ -29,6 +37,15 @@ function tid(controller: Dictionary): string {
   const fields = ['transport', 'traddr', 'trsvcid', 'subsysnqn'];
   return JSON.stringify(
     [...fields, 'host-traddr', 'host-iface', 'host-nqn'].map((field) => controller[field]),
+  );
+}
+
+/** The types that the interface gives to the values of a row. */
+function variants(row: Readonly<Record<string, unknown>>): Readonly<Record<string, BusVariant>> {
+  const signature = (key: string, value: unknown): string =>
+    Array.isArray(value) ? 'as' : typeof value === 'string' ? 's' : key === 'attempts' ? 'u' : 'd';
+  return Object.fromEntries(
+    Object.entries(row).map(([key, value]) => [key, new BusVariant(signature(key, value), value)]),
   );
 }
 
@@ -59,6 +76,11 @@ export async function standIn(bus: Bus, tool: Tool, state: StandInState): Promis
       [`${main}.list_controllers`]: (detailed: boolean) => [
         state.controllers.map((controller) => described(controller, detailed)),
       ],
+      [`${main}.v1.list_controllers`]: () => [(state.explanation?.controllers ?? []).map(variants)],
+      [`${main}.v1.explain`]: () => {
+        const { absent = [], controllers = [], notes = [] } = state.explanation ?? {};
+        return [controllers.map(variants), absent.map(variants), notes];
+      },
       [`${main}.v1.preview_reload`]: (...args: unknown[]) => {
         state.previewedWith = args;
         return [state.preview ?? '{}'];

@@ -27,10 +27,10 @@ test('each discovery controller is told with who named it', async () => {
   bench.target(B);
   await bench.start();
   const rows = explained(bench).controllers;
-  const sources = Object.fromEntries(rows.map(({ sources, traddr }) => [traddr, sources]));
+  const sources: unknown = Object.fromEntries(rows.map(({ sources, traddr }) => [traddr, sources]));
   expect(sources).toEqual({
-    [A]: [expect.stringMatching(/^configured by .*line 4$/)],
-    [B]: [expect.stringMatching(/^referred to by \(tcp, 10\.0\.0\.1/)],
+    [A]: [expect.stringMatching(/^configured by .*line 4$/) as string],
+    [B]: [expect.stringMatching(/^referred to by \(tcp, 10\.0\.0\.1/) as string],
   });
   expect(rows.map(({ state }) => state)).toEqual(['connected', 'connected']);
 });

@@ -1,0 +1,150 @@
+/** `explain` in lines: how each controller stands, who asks for it, what comes next. Pure. */
+import type { Explanation, Row } from './daemon.ts';
+import { paint, shown } from './text.ts';
+import type { Screen, Tone } from './text.ts';
+import type { Tool } from './tools.ts';
+
+const collator = new Intl.Collator('en', { numeric: true });
+
+/** A string of a row; empty if it has none. */
+export function text(row: Row, key: string): string {
+  const value = row[key];
+  return typeof value === 'string' ? value : '';
+}
+
+function texts(row: Row, key: string): readonly string[] {
+  const value = row[key];
+  return Array.isArray(value) ? value.map(String) : [];
+}
+
+function milliseconds(row: Row, key: string): number | undefined {
+  const value = row[key];
+  return typeof value === 'number' && Number.isFinite(value) ? value : undefined;
+}
+
+const UNITS = [
+  ['d', 86_400],
+  ['h', 3_600],
+  ['min', 60],
+  ['s', 1],
+] as const;
+
+/** `12 s`, `2 min 5 s`, `3 d 4 h`: two units at most. */
+export function duration(ms: number): string {
+  const seconds = Math.max(0, Math.round(ms / 1000));
+  const first = UNITS.findIndex(([, size]) => seconds >= size);
+  const [unit, size] = UNITS[first] ?? ['s', 1];
+  const [smaller, smallerSize] = UNITS[first + 1] ?? ['', 0];
+  const rest = smallerSize === 0 ? 0 : Math.floor((seconds % size) / smallerSize);
+  const whole = `${String(Math.floor(seconds / size))} ${unit}`;
+  return first === -1 || rest === 0 ? whole : `${whole} ${String(rest)} ${smaller}`;
+}
+
+const TONES: Readonly<Record<string, Tone>> = {
+  connected: 'good',
+  resting: 'good',
+  held: 'bad',
+};
+
+/** The order of `ls`. */
+export function sortedRows(rows: readonly Row[]): readonly Row[] {
+  const keys = ['transport', 'traddr', 'trsvcid', 'subsysnqn', 'host-iface'];
+  return [...rows].sort((a, b) => {
+    for (const key of keys) {
+      const order = collator.compare(text(a, key), text(b, key));
+      if (order !== 0) return order;
+    }
+    return 0;
+  });
+}
+
+/** `tcp 192.0.2.1 4420 nqn.…`, fit for a line. */
+export function nameOf(row: Row): string {
+  return ['transport', 'traddr', 'trsvcid', 'subsysnqn']
+    .map((key) => shown(text(row, key)))
+    .filter((part) => part !== '')
+    .join(' ');
+}
+
+function stateLine(row: Row, screen: Screen): string {
+  const state = text(row, 'state');
+  const [device, why] = [text(row, 'device'), text(row, 'why')];
+  const as = device === '' ? '' : ` as ${shown(device)}`;
+  const because = why === '' ? '' : `: ${shown(why)}`;
+  return `${paint(shown(state), TONES[state] ?? 'waiting', screen)}${as}${because}`;
+}
+
+function nextLine(row: Row): readonly string[] {
+  const next = text(row, 'next');
+  if (next === '') return [];
+  const due = milliseconds(row, 'next-in-ms');
+  return [`next: ${shown(next)}${due === undefined ? '' : ` in ${duration(due)}`}`];
+}
+
+function outageLine(row: Row): readonly string[] {
+  const ms = milliseconds(row, 'out-of-reach-ms');
+  if (ms === undefined) return [];
+  const attempts = row['attempts'];
+  const tries = typeof attempts === 'number' ? attempts : 0;
+  const tried =
+    tries === 0 ? '' : `, ${String(tries)} failed ${tries === 1 ? 'attempt' : 'attempts'}`;
+  return [`out of reach for ${duration(ms)}${tried}`];
+}
+
+/** Said only where `why` does not say it already. */
+function errorLine(row: Row): readonly string[] {
+  const error = text(row, 'last-error');
+  return error === '' || text(row, 'why').includes(error) ? [] : [`last error: ${shown(error)}`];
+}
+
+function keptLine(row: Row): readonly string[] {
+  const why = text(row, 'kept-because');
+  return why === '' ? [] : [`stays although nobody asks for it now: ${shown(why)}`];
+}
+
+function sourceLines(row: Row): readonly string[] {
+  return texts(row, 'sources').map((source) => `source: ${shown(source)}`);
+}
+
+function controllerLines(row: Row, screen: Screen): readonly string[] {
+  return [
+    paint(nameOf(row), 'heading', screen),
+    ...[
+      stateLine(row, screen),
+      ...outageLine(row),
+      ...errorLine(row),
+      ...nextLine(row),
+      ...sourceLines(row),
+      ...keptLine(row),
+    ].map((line) => `  ${line}`),
+  ];
+}
+
+function absentLines(row: Row, screen: Screen): readonly string[] {
+  const rule = paint(shown(text(row, 'rule')), 'bad', screen);
+  return [
+    paint(nameOf(row), 'heading', screen),
+    `  not connected, ${rule}: ${shown(text(row, 'why'))}`,
+    ...sourceLines(row).map((line) => `  ${line}`),
+  ];
+}
+
+/** For people; blocks with an empty line between them. */
+export function explanationLines(
+  tool: Tool,
+  { absent, controllers, notes }: Explanation,
+  screen: Screen,
+): readonly string[] {
+  const blocks = [
+    ...sortedRows(controllers).map((row) => controllerLines(row, screen)),
+    ...sortedRows(absent).map((row) => absentLines(row, screen)),
+  ];
+  if (blocks.length === 0) blocks.push([`no ${tool.controllers}`]);
+  if (notes.length > 0) {
+    blocks.push([
+      paint('Not known yet', 'heading', screen),
+      ...notes.map((note) => `  ${shown(note)}`),
+    ]);
+  }
+  return blocks.flatMap((block, index) => (index === 0 ? block : ['', ...block]));
+}
