@@ -23,6 +23,7 @@ export interface ControllerFilter {
 export type Request = { readonly output: OutputFormat } & (
   | { readonly kind: 'trace'; readonly on: boolean }
   | { readonly kind: 'status' }
+  | { readonly kind: 'tree' }
   | { readonly kind: 'explain'; readonly what: string | undefined }
   | { readonly kind: 'ls'; readonly detailed: boolean }
   | { readonly kind: 'dlp'; readonly filter: ControllerFilter }
@@ -164,6 +165,17 @@ export function commandLineOf(
           detailed: options.detailed === true,
           output: outputOf(program, options),
         }),
+      );
+  }
+  if (tool.hasNamespaces) {
+    program
+      .command('tree')
+      .description(
+        'show each subsystem with its controllers, its namespaces and what is in use of them',
+      )
+      .addOption(outputOption())
+      .action((options: OutputOptions) =>
+        accept({ kind: 'tree', output: outputOf(program, options) }),
       );
   }
   return program;

@@ -1,5 +1,6 @@
 /** The process that a command runs in: its terminal, its output, the bus. */
 import type { SystemBus } from '../platform/dbus/system-bus.ts';
+import type { KernelView } from './kernel-view.ts';
 import type { Screen } from './text.ts';
 
 /** How to print to a stream of this process. */
@@ -8,6 +9,12 @@ export function screenOf(stream: NodeJS.WriteStream): Screen {
   const { NO_COLOR, TERM } = process.env;
   const colour = (NO_COLOR === undefined || NO_COLOR === '') && TERM !== 'dumb';
   return { colour, width: stream.columns > 0 ? stream.columns : 80 };
+}
+
+/** Rejects with PortError. */
+export async function kernelView(): Promise<KernelView> {
+  const { readKernelView } = await import('./kernel-view.ts');
+  return readKernelView();
 }
 
 /** The system bus. Rejects with BusError. */

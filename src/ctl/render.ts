@@ -1,6 +1,7 @@
 /** What the commands print, from the daemons' dictionaries. Pure: text in, lines out. */
 import type { Dictionary, DiscoveryLogOf, Explanation } from './daemon.ts';
 import { explanationLines } from './explanation.ts';
+import { treeJson, treeLines, type SubsystemTree } from './subsystem-tree.ts';
 import { json, paint, shown, table, tree } from './text.ts';
 import type { Cell, Screen, Tone } from './text.ts';
 import type { Tool } from './tools.ts';
@@ -15,6 +16,7 @@ export type Answer =
     }
   | { readonly kind: 'log'; readonly entries: readonly Dictionary[] }
   | { readonly kind: 'logs'; readonly detailed: boolean; readonly logs: readonly DiscoveryLogOf[] }
+  | { readonly kind: 'tree'; readonly tree: SubsystemTree }
   | { readonly kind: 'explanation'; readonly explanation: Explanation }
   | {
       readonly kind: 'status';
@@ -201,6 +203,8 @@ export function renderText(tool: Tool, answer: Answer, screen: Screen): string {
         return entryLines(answer.entries, screen);
       case 'logs':
         return logsLines(tool, answer.logs, answer.detailed, screen);
+      case 'tree':
+        return treeLines(answer.tree, screen);
       case 'explanation':
         return explanationLines(tool, answer.explanation, screen);
       case 'status':
@@ -225,6 +229,8 @@ export function renderJson(answer: Answer): string {
           'discovery-controller': controller,
           'log-pages': entries,
         }));
+      case 'tree':
+        return treeJson(answer.tree);
       case 'explanation':
         return answer.explanation;
       case 'status':

@@ -7,8 +7,10 @@ import type { ControllerFilter, Request } from './command-line.ts';
 import { Daemon } from './daemon.ts';
 import type { Dictionary, Explanation, Row } from './daemon.ts';
 import { explainFailure } from './explain.ts';
+import type { KernelView } from './kernel-view.ts';
 import { renderJson, renderText } from './render.ts';
 import type { Answer, ControllerStatus } from './render.ts';
+import { subsystemsOf } from './subsystem-tree.ts';
 import { shown } from './text.ts';
 import type { Screen } from './text.ts';
 import type { Tool } from './tools.ts';
@@ -22,6 +24,8 @@ export interface CtlContext {
   readonly stderr: (text: string) => void;
   /** Called only when there is something to ask. Rejects with BusError. */
   readonly openBus: () => Promise<Bus>;
+  /** Rejects with PortError. */
+  readonly kernelView: () => Promise<KernelView>;
 }
 
 /** Nothing is wrong with the daemon: what was asked for is not there. */
@@ -114,7 +118,27 @@ async function explanation(tool: Tool, daemon: Daemon, what: string | undefined)
   return { kind: 'explanation', explanation: found };
 }
 
-async function ask(tool: Tool, daemon: Daemon, request: Request): Promise<Answer> {
+/** stacd need not run: the kernel's connections outlive it. */
+async function kernelTree(
+  tool: Tool,
+  open: () => Promise<Daemon>,
+  context: CtlContext,
+): Promise<Answer> {
+  const { bytes, controllers, uses } = await context.kernelView();
+  const subsystems = subsystemsOf(controllers, uses, bytes);
+  try {
+    const list = await (await open()).listControllers(false);
+    const own = new Set(list.map(({ device = '' }) => device));
+    return { kind: 'tree', tree: { subsystems, own, ownUnknown: undefined } };
+  } catch (thrown) {
+    const ownUnknown = explainFailure(tool.daemon, thrown);
+    return { kind: 'tree', tree: { subsystems, own: undefined, ownUnknown } };
+  }
+}
+
+type DaemonRequest = Exclude<Request, { readonly kind: 'tree' }>;
+
+async function ask(tool: Tool, daemon: Daemon, request: DaemonRequest): Promise<Answer> {
   switch (request.kind) {
     case 'trace':
       return { kind: 'trace', on: await daemon.setTracing(request.on) };
@@ -164,8 +188,14 @@ export async function runCtl(tool: Tool, context: CtlContext): Promise<number> {
   const { request } = parsed;
   let bus: Bus | undefined;
   try {
-    bus = await context.openBus();
-    const answer = await ask(tool, new Daemon(bus, tool), request);
+    const open = async (): Promise<Daemon> => {
+      bus = await context.openBus();
+      return new Daemon(bus, tool);
+    };
+    const answer =
+      request.kind === 'tree'
+        ? await kernelTree(tool, open, context)
+        : await ask(tool, await open(), request);
     stdout(request.output === 'json' ? renderJson(answer) : renderText(tool, answer, screen));
     return 0;
   } catch (error) {

@@ -14,6 +14,8 @@ export interface Tool {
   readonly controllers: string;
   /** Whether it has discovery log pages. */
   readonly hasLogPages: boolean;
+  /** Whether its controllers lead to namespaces. */
+  readonly hasNamespaces: boolean;
 }
 
 export const stafctl: Tool = {
@@ -27,6 +29,7 @@ export const stafctl: Tool = {
   v1Interface: 'org.nvmexpress.staf.v1',
   controllers: 'discovery controllers',
   hasLogPages: true,
+  hasNamespaces: false,
 };
 
 export const stacctl: Tool = {
@@ -40,4 +43,5 @@ export const stacctl: Tool = {
   v1Interface: 'org.nvmexpress.stac.v1',
   controllers: 'I/O controllers',
   hasLogPages: false,
+  hasNamespaces: true,
 };

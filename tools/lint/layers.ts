@@ -105,6 +105,13 @@ export const layers: LayerTable = {
       },
     ]),
     {
+      // Loaded for `stacctl tree` only.
+      where: 'src/ctl/kernel-view.ts',
+      imports: ['src/nvme/', 'src/platform/block-use.ts', 'src/platform/sysfs-controllers.ts'],
+      packages: [],
+      builtins: 'any',
+    },
+    {
       where: 'src/ctl/',
       imports: [
         'src/nvme/',

@@ -1,8 +1,10 @@
 /** Runs a command against a stand-in daemon on the fake bus. */
+import type { KernelView } from '../../../src/ctl/kernel-view.ts';
 import { runCtl } from '../../../src/ctl/run.ts';
 import type { Screen } from '../../../src/ctl/text.ts';
 import type { Tool } from '../../../src/ctl/tools.ts';
 import type { Bus } from '../../../src/ports/bus.ts';
+import { PortError } from '../../../src/ports/errors.ts';
 import { FakeBusDaemon } from '../../fakes/fake-bus.ts';
 import { standIn } from './stand-in.ts';
 import type { Dictionary, StandInController, StandInState } from './stand-in.ts';
@@ -20,7 +22,11 @@ export interface RunOptions {
   readonly state?: StandInState;
   readonly screen?: Screen;
   readonly openBus?: () => Promise<Bus>;
+  /** Nothing is connected if absent. */
+  readonly kernel?: KernelView | PortError;
 }
+
+const NO_CONNECTIONS: KernelView = { controllers: [], uses: new Map(), bytes: new Map() };
 
 export async function run(tool: Tool, args: readonly string[], options: RunOptions = {}) {
   const daemon = new FakeBusDaemon();
@@ -32,6 +38,10 @@ export async function run(tool: Tool, args: readonly string[], options: RunOptio
     screen: options.screen ?? pipe,
     stdout: (text) => void (stdout += text),
     stderr: (text) => void (stderr += text),
+    kernelView: () => {
+      const { kernel = NO_CONNECTIONS } = options;
+      return kernel instanceof PortError ? Promise.reject(kernel) : Promise.resolve(kernel);
+    },
     openBus: options.openBus ?? (() => Promise.resolve(daemon.connect())),
   });
   return { status, stdout, stderr } satisfies Outcome;
