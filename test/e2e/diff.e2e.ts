@@ -10,6 +10,7 @@ import {
   subsystemNqn,
   subsystems,
   type KernelView,
+  type Lab,
 } from './lab.ts';
 import { lab } from './vitest-lab.ts';
 
@@ -32,6 +33,42 @@ interface Diff {
   readonly stacd: Readonly<Record<'add' | 'remove' | 'change' | 'keep', readonly Previewed[]>>;
 }
 
+/** What stacctl shows of subsystem 0, which a log lists and which is mounted, and of 1. */
+async function expectShown({ machine }: Lab, block: string): Promise<void> {
+  const [tree, explained] = await Promise.all([
+    machine.sh('stacctl tree -o json'),
+    machine.exec('setpriv --reuid nobody --clear-groups stacctl explain -o json'),
+  ]);
+  const uses = [{ kind: 'mount', device: block, at: '/mnt/my data', fileSystem: 'ext4' }];
+  expect(JSON.parse(tree)).toMatchObject({
+    subsystems: [
+      {
+        subsysnqn: subsystemNqn(0),
+        controllers: [{ state: 'live', traddr: '127.0.0.1', stacd: true }],
+        namespaces: expect.arrayContaining([
+          expect.objectContaining({ block, uses, bytes: expect.any(Number) as unknown }),
+        ]) as unknown,
+      },
+      { subsysnqn: subsystemNqn(1), controllers: [{ stacd: true }] },
+    ],
+  });
+  expect(explained).toMatchObject({ status: 0, stderr: '' });
+  const { absent, controllers, notes } = JSON.parse(explained.stdout) as Record<string, unknown[]>;
+  expect([absent, notes]).toEqual([[], []]);
+  expect(controllers).toHaveLength(2);
+  for (const [index, source] of [
+    [0, /^listed by the discovery log of \(tcp, 127\.0\.0\.1, 8009/],
+    [1, /^configured by \/etc\/stas\/stacd\.conf, line 2$/],
+  ] as const) {
+    expect(controllers).toContainEqual(
+      expect.objectContaining({
+        ...{ subsysnqn: subsystemNqn(index), state: 'connected', attempts: 0 },
+        sources: [expect.stringMatching(source)],
+      }),
+    );
+  }
+}
+
 it('stasadm diff tells what a reload then does, and what is mounted on what it drops', async () => {
   const here = await lab();
   const { machine } = here;
@@ -48,6 +85,7 @@ it('stasadm diff tells what a reload then does, and what is mounted on what it d
   );
   const block = await keptBlock(machine, of(before, 0)?.device ?? '');
   await mountKept(machine, block, '/mnt/my data');
+  await expectShown(here, block);
 
   // Its discovery controller goes, one is added, and one has another option.
   await here.configure('stafd', stafdConf());
