@@ -96,14 +96,9 @@ async function status(tool: Tool, daemon: Daemon): Promise<Answer> {
 
 /** What has this device name, address or NQN; the notes are about everything. */
 function named({ absent, controllers, notes }: Explanation, what: string): Explanation {
-  const has = (row: Row): boolean =>
-    [row['device'], row['subsysnqn']].includes(what) || isAddress(row['traddr'], what);
+  const has = ({ device, subsysnqn, traddr }: Row): boolean =>
+    [device, subsysnqn].includes(what) || (typeof traddr === 'string' && sameTraddr(traddr, what));
   return { controllers: controllers.filter(has), absent: absent.filter(has), notes };
-}
-
-function isAddress(traddr: unknown, what: string): boolean {
-  const text = typeof traddr === 'string' ? traddr : '';
-  return text.toLowerCase() === what.toLowerCase() || sameIpAddress(text, what);
 }
 
 async function explanation(tool: Tool, daemon: Daemon, what: string | undefined): Promise<Answer> {

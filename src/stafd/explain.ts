@@ -7,7 +7,7 @@ import { escapeText } from '../nvme/escape.ts';
 import { printTid, tidKey, type TidKey } from '../nvme/transport-id.ts';
 import { absenceRow, controllerRow, type Absence, type Explanation } from '../runtime/explain.ts';
 import type { ConfiguredAnswer } from '../runtime/configured-controllers.ts';
-import { MDNS_SOURCE, referrerOf, wantedBy, type StafdSnapshot } from './plan.ts';
+import { MDNS_SOURCE, referrerOf, wantedControllers, type StafdSnapshot } from './plan.ts';
 import type { DcRecord, Unanswered } from './service-types.ts';
 
 export interface ExplainInput {
@@ -70,7 +70,10 @@ function absences(
         : { tid, rule: 'refused', why: refused, sources },
     );
   }
-  for (const { key, sources, tid } of wantedBy(picture).values()) {
+  const byKey = new Map(picture.controllers.map((dc) => [dc.key, dc]));
+  const bySource = new Map(picture.configured.map((entry) => [entry.source, entry]));
+  const { wanted } = wantedControllers(picture, byKey, bySource);
+  for (const { key, sources, tid } of wanted.values()) {
     if (there.has(key)) continue;
     const refused = refusal(picture.config, tid);
     // What is neither was heard of a moment ago, and is added by the next pass.

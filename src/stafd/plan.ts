@@ -107,13 +107,6 @@ export interface DcSnapshot extends ExistingController {
 
 export type DcAction = ControllerAction<DcExtra>;
 
-/** What is asked for, whether it may be connected or not. */
-export function wantedBy(snapshot: StafdSnapshot): ReadonlyMap<TidKey, WantedController<DcExtra>> {
-  const configured = new Map(snapshot.configured.map((entry) => [entry.source, entry]));
-  const byKey = new Map(snapshot.controllers.map((dc) => [dc.key, dc]));
-  return wantedControllers(snapshot, byKey, configured).wanted;
-}
-
 export function planDiscoveryControllers(snapshot: StafdSnapshot): readonly DcAction[] {
   const configured = new Map(snapshot.configured.map((entry) => [entry.source, entry]));
   const byKey = new Map(snapshot.controllers.map((dc) => [dc.key, dc]));
@@ -247,7 +240,12 @@ interface Wanted {
 type ByKey = ReadonlyMap<TidKey, DcSnapshot>;
 type BySource = ReadonlyMap<SourceId, ConfiguredInput>;
 
-function wantedControllers(snapshot: StafdSnapshot, byKey: ByKey, configured: BySource): Wanted {
+/** What is asked for, whether it may be connected or not. */
+export function wantedControllers(
+  snapshot: StafdSnapshot,
+  byKey: ByKey,
+  configured: BySource,
+): Wanted {
   const wanted = new Map<TidKey, WantedController<DcExtra>>();
   const roots = new Map<TidKey, TransportId>();
   const want = (tid: TransportId, source: SourceId, extra: DcExtra): void => {

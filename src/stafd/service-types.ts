@@ -1,5 +1,4 @@
 /** What stafd's service is made of and whom it tells. */
-import type { RefusedEntry } from '../nvme/discovery-log.ts';
 import { matchesConnection, type InterfaceAddressLike } from '../nvme/connection-match.ts';
 import type { TransportId } from '../nvme/transport-id.ts';
 import type { ControllerRecord } from '../runtime/controller-set.ts';
@@ -24,14 +23,6 @@ export interface DcData extends DcExtra {
   readonly readAt: number | undefined;
   /** What of its log was refused, as it was last said: the same is not said again. */
   readonly refusal?: string | undefined;
-}
-
-/** One line for all entries of a log that are not used; undefined if all are. */
-export function describeRefused(refused: readonly RefusedEntry[]): string | undefined {
-  const [first] = refused;
-  if (first === undefined) return undefined;
-  const more = refused.length > 1 ? ` (and ${refused.length - 1} more)` : '';
-  return `Refused a log page entry: ${first.reason}: ${first.text}${more}`;
 }
 
 export type DcRecord = ControllerRecord<DcData>;

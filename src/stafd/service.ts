@@ -7,15 +7,10 @@
  *   it is unknown, and the loss of the connection keeps the last one;
  * - what a signal announces can be read before the signal is sent.
  */
-import { known, unknown } from '../core/answer.ts';
+import { unknown } from '../core/answer.ts';
 import type { PreviewedActions } from '../core/reload-preview.ts';
 import { isDiscoveryLogChange } from '../nvme/aen.ts';
-import { decodeEntries, keepsPersistentConnections } from '../nvme/discovery-log.ts';
-import {
-  isBehindFcPort,
-  isDiscoveryController,
-  matchesConnection,
-} from '../nvme/connection-match.ts';
+import { isBehindFcPort } from '../nvme/connection-match.ts';
 import { printTid, tidKey } from '../nvme/transport-id.ts';
 import type { DeviceEvent } from '../ports/devices.ts';
 import type { Disposable } from '../ports/disposable.ts';
@@ -33,13 +28,14 @@ import {
   type StafdSnapshot,
 } from './plan.ts';
 import { explainDiscoveryControllers } from './explain.ts';
+import { takeLog } from './log-read.ts';
+import { leaveToNvmeCli } from './not-ours.ts';
 import { isPolled, keepsConnection, pollMs } from './polling.ts';
 import { previewNotes } from './preview.ts';
 import { RemovedDcs, type RemovedDc } from './removed-dcs.ts';
 import { Settling } from './settling.ts';
 import {
   dcSnapshot,
-  describeRefused,
   savedDc,
   silentSince,
   type DcData,
@@ -320,30 +316,12 @@ export class StafdService {
 
   /** Whether the DC keeps persistent connections. */
   #logRead(record: DcRecord, raw: RawDiscoveryLog): boolean {
+    const { clock, listener, log } = this.#deps;
     const { driver } = record;
-    const { entries, refused } = decodeEntries(raw.entries, raw.count);
-    const persistent = keepsPersistentConnections(entries);
-    if (driver.disposing) return persistent;
-    const device = deviceOf(driver);
-    record.extra = {
-      ...record.extra,
-      log: known({ generation: raw.generation.toString(), entries, fresh: true }),
-      readAt: this.#deps.clock.now(),
-    };
-    const fields = controllerFields(driver.tid, device);
-    const prefix = `${printTid(driver.tid)} | ${device}`;
-    this.#deps.log.info(
-      `${prefix} - Received discovery log pages (num records=${String(entries.length)})`,
-      fields,
-    );
-    const refusal = describeRefused(refused);
-    if (refusal !== undefined && refusal !== record.extra.refusal) {
-      this.#deps.log.warning(`${prefix} - ${refusal}`, fields);
-    }
-    record.extra = { ...record.extra, refusal };
-    if (this.#core.stopping) return persistent;
-    this.#deps.listener.logPagesChanged(driver.tid, device);
-    this.#deps.listener.discoveryStateChanged();
+    const persistent = takeLog(record, raw, clock.now(), log);
+    if (driver.disposing || this.#core.stopping) return persistent;
+    listener.logPagesChanged(driver.tid, deviceOf(driver));
+    listener.discoveryStateChanged();
     // Referrals may have changed, and it is to be remembered.
     this.#core.loop.mark();
     return persistent;
@@ -397,16 +375,11 @@ export class StafdService {
     if (records.length === 0 && event !== 'connected') void this.#notOurs(device);
   }
 
-  /** nvme-cli's rule is overridden while stafd runs: do for its DCs what the rule would do. */
   async #notOurs(device: string): Promise<void> {
+    const { interfaces, nvmeCli } = this.#deps;
     const kernel = await this.#core.loop.index.read(device).catch(() => undefined);
-    if (this.#core.stopping || kernel === undefined || !isDiscoveryController(kernel)) return;
-    // It may have become ours meanwhile, or be about to: its connect has not answered yet.
-    const interfaces = this.#deps.interfaces.list();
-    const ours = ({ driver }: DcRecord): boolean =>
-      matchesConnection(driver.tid, 'discovery', kernel, interfaces);
-    if (this.#core.controllers.live().some(ours)) return;
-    this.#deps.nvmeCli.connectAll(device, kernel.hostTraddr, kernel.hostIface);
+    if (this.#core.stopping || kernel === undefined) return;
+    leaveToNvmeCli(nvmeCli, kernel, this.#core.controllers.live(), interfaces.list());
   }
 
   #save(): void {

@@ -1,0 +1,50 @@
+import { known } from '../core/answer.ts';
+import {
+  decodeEntries,
+  keepsPersistentConnections,
+  type RefusedEntry,
+} from '../nvme/discovery-log.ts';
+import { printTid } from '../nvme/transport-id.ts';
+import type { RawDiscoveryLog } from '../ports/fabrics.ts';
+import type { Log } from '../ports/log.ts';
+import { deviceOf } from '../runtime/describe.ts';
+import { controllerFields } from '../runtime/reports.ts';
+import type { DcRecord } from './service-types.ts';
+
+/** One line for all entries of a log that are not used; undefined if all are. */
+function describeRefused(refused: readonly RefusedEntry[]): string | undefined {
+  const [first] = refused;
+  if (first === undefined) return undefined;
+  const more = refused.length > 1 ? ` (and ${refused.length - 1} more)` : '';
+  return `Refused a log page entry: ${first.reason}: ${first.text}${more}`;
+}
+
+/**
+ * Takes over a log that was read whole from a DC, unless that is on its way out. `now`: milliseconds.
+ *
+ * @returns whether the DC keeps persistent connections.
+ */
+export function takeLog(record: DcRecord, raw: RawDiscoveryLog, now: number, log: Log): boolean {
+  const { driver } = record;
+  const { entries, refused } = decodeEntries(raw.entries, raw.count);
+  const persistent = keepsPersistentConnections(entries);
+  if (driver.disposing) return persistent;
+  const device = deviceOf(driver);
+  const fields = controllerFields(driver.tid, device);
+  const prefix = `${printTid(driver.tid)} | ${device}`;
+  log.info(
+    `${prefix} - Received discovery log pages (num records=${String(entries.length)})`,
+    fields,
+  );
+  const refusal = describeRefused(refused);
+  if (refusal !== undefined && refusal !== record.extra.refusal) {
+    log.warning(`${prefix} - ${refusal}`, fields);
+  }
+  record.extra = {
+    ...record.extra,
+    log: known({ generation: raw.generation.toString(), entries, fresh: true }),
+    readAt: now,
+    refusal,
+  };
+  return persistent;
+}
