@@ -29,6 +29,9 @@ describe('the published interfaces', () => {
       'org.nvmexpress.staf.dc_removed': '',
       'org.nvmexpress.staf.v1.get_discovery_state': ' -> s',
       'org.nvmexpress.staf.v1.discovery_state_changed': '',
+      'org.nvmexpress.staf.v1.list_controllers': ' -> aa{sv}',
+      'org.nvmexpress.staf.v1.explain': ' -> aa{sv}aa{sv}as',
+      'org.nvmexpress.staf.v1.controllers_changed': '',
       'org.nvmexpress.staf.v1.preview_reload': ' -> s',
       'org.nvmexpress.staf.v1.read_logs_again': ' -> ',
       'org.nvmexpress.staf.debug.tron': 'b readwrite',
@@ -38,6 +41,9 @@ describe('the published interfaces', () => {
     });
     expect(membersOf(parseContract(stacXml))).toEqual({
       'org.nvmexpress.stac.list_controllers': 'b -> aa{ss}',
+      'org.nvmexpress.stac.v1.list_controllers': ' -> aa{sv}',
+      'org.nvmexpress.stac.v1.explain': ' -> aa{sv}aa{sv}as',
+      'org.nvmexpress.stac.v1.controllers_changed': '',
       'org.nvmexpress.stac.v1.preview_reload': 'aa{ss} -> s',
       'org.nvmexpress.stac.debug.tron': 'b readwrite',
       'org.nvmexpress.stac.debug.log_level': 's read',
