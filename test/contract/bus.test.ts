@@ -183,6 +183,10 @@ describe.each(sides)('calls and properties on $title', ({ open, skip }) => {
       introspectionXml: stacXml,
       methods: {
         'org.nvmexpress.stac.list_controllers': () => [[{ traddr: '1.2.3.4' }]],
+        'org.nvmexpress.stac.v1.list_controllers': () => [
+          [{ state: new BusVariant('s', 'connected'), 'next-in-ms': new BusVariant('d', 12_000) }],
+        ],
+        'org.nvmexpress.stac.v1.explain': () => [[], [], ['nothing']],
         'org.nvmexpress.stac.v1.preview_reload': () => ['{}'],
         'org.nvmexpress.stac.debug.process_info': () => ['{}'],
         'org.nvmexpress.stac.debug.controller_info': () => ['{}'],
@@ -204,5 +208,10 @@ describe.each(sides)('calls and properties on $title', ({ open, skip }) => {
       'org.freedesktop.DBus.Peer',
       'org.freedesktop.DBus.Properties',
     ]);
+    const v1 = { path: '/org/nvmexpress/stac', interfaceName: 'org.nvmexpress.stac.v1' };
+    expect(await ask(client, service, 'list_controllers', '', [], v1)).toEqual([
+      [{ state: 'connected', 'next-in-ms': 12_000 }],
+    ]);
+    expect(await ask(client, service, 'explain', '', [], v1)).toEqual([[], [], ['nothing']]);
   });
 });
