@@ -218,9 +218,10 @@ export class SystemBlockUses implements BlockUses {
       // Cheap beside the whole, which is the same for all processes of a namespace and a root.
       const begin = await found(beginOf(path), absent);
       if (begin === undefined || begins.has(begin)) continue;
-      begins.add(begin);
       // The process may have ended meanwhile: another one may tell.
       const text = (await found(readFile(path, 'latin1'), ENDED)) ?? '';
+      if (text === '') continue;
+      begins.add(begin);
       add(text, others.includes(process) && process !== '1' ? Number(process) : undefined);
     }
     return mounts;

@@ -4,6 +4,7 @@ import { formatProblem, isSecretKey, type Problem } from '../config/problem.ts';
 import { changedIdentity, changedSettings } from '../config/settings-diff.ts';
 import type { ControllerAction, SourceId } from '../core/plan-controllers.ts';
 import { refusal } from '../core/refusal.ts';
+import { BY_SETTING } from '../core/removal-brake.ts';
 import {
   PREVIEW_VERSION,
   type OptionChange,
@@ -110,10 +111,14 @@ export function previewActions<Extra extends ServiceExtra, Planned extends Servi
   const { actions, records } = reload;
   const byKey = new Map(records.map((record) => [record.driver.key, record]));
   const removed = new Set(actions.flatMap((it) => (it.kind === 'remove' ? [it.key] : [])));
-  // Of several that hold one connection and all go, the last one decides whether it is dropped.
+  // Of several that hold one connection and all go, the last one decides whether it is dropped: one
+  // that a setting gives up goes before one whose use is looked up first.
+  const leaving = actions
+    .flatMap((it) => (it.kind === 'remove' ? [it] : []))
+    .sort((a, b) => Number(a.statedAt !== BY_SETTING) - Number(b.statedAt !== BY_SETTING));
   const lastHolder = new Map(
-    actions.flatMap((it) => {
-      const driver = it.kind === 'remove' ? byKey.get(it.key)?.driver : undefined;
+    leaving.flatMap(({ key }) => {
+      const driver = byKey.get(key)?.driver;
       return driver?.kernel === undefined ? [] : [[driver.kernel.instance, driver] as const];
     }),
   );

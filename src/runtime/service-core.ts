@@ -295,7 +295,9 @@ export class ServiceCore<Extra extends ServiceExtra, Saved> {
     const held = rules.hold?.(endings) ?? NONE_HELD;
     const done = removed.filter(({ record }) => !held.has(record.driver.key));
     for (const { record } of removed) {
-      record.keptBecause = held.get(record.driver.key);
+      const why = held.get(record.driver.key);
+      if (record.keptBecause !== why) this.#news.mark();
+      record.keptBecause = why;
       if (record.keptBecause !== undefined) this.controllers.start(record.driver.key);
     }
     for (const { record, why } of done) this.#remove(record, why, keeps(record));

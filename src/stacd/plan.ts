@@ -149,10 +149,12 @@ function logEvidence(
     : { kind: 'unknown', why: 'what is known of its discovery log proves no absence yet' };
 }
 
-/** When the list of DCs was last found to be complete: others are listed by the logs that were read. */
+/**
+ * When the list of DCs was last found to be complete: others are listed by the logs of these. One
+ * that was not read since stafd started may list any, so that nothing is stated then.
+ */
 export function completeAt({ askedAt, controllers }: DiscoveryState): number {
-  const read = controllers.filter(({ fresh }) => fresh);
-  return Math.min(askedAt, ...read.map(({ readAt }) => readAt));
+  return Math.min(askedAt, ...controllers.map(({ fresh, readAt }) => (fresh ? readAt : -Infinity)));
 }
 
 export function wantedControllers(

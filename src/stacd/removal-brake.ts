@@ -5,6 +5,7 @@
  * Invariants:
  * - nothing that would lose its last path goes before it was looked up what uses it; that it cannot
  *   be found out counts as use;
+ * - a path is no other path if it is on its way out, or may have gone since the look;
  * - each removal that is held is said once, and once more when it goes or is asked for no longer.
  */
 import {
@@ -23,11 +24,12 @@ import type { Clock } from '../ports/host.ts';
 import type { Log, LogFields } from '../ports/log.ts';
 
 /** What was looked up counts for so long, and for one decision: that is made right after it. */
-const USES_VALID_MS = 5_000;
+const USES_VALID_MS = 30_000;
 /** It is files of sysfs and proc that are read: longer, and it is known that they do not answer. */
 const LOOK_UP_MS = 10_000;
-/** How often stafd is asked again while it has not read the logs. */
-const ASK_EVERY_MS = 30_000;
+/** How long stafd is left alone after it was asked to read the logs: twice as long each time. */
+const ASK_FIRST_MS = 30_000;
+const ASK_LAST_MS = 600_000;
 /** Lines of what is held, after one that sums it up. */
 const MAX_LINES = 8;
 
@@ -39,6 +41,10 @@ export interface RemovalBrakeDeps {
   readonly confirm: () => void;
   /** A look is to be taken at everything again. */
   readonly mark: () => void;
+  /** The controllers that are on their way out already, whoever decided it: `nvme3`. */
+  readonly leaving: () => readonly string[];
+  /** When the last connection was given up, milliseconds: a look from before it does not count. */
+  readonly droppedAt: () => number;
 }
 
 /** A connection that is to be dropped. */
@@ -72,10 +78,17 @@ export class RemovalBrake implements Disposable {
   #names: ReadonlyMap<string, string> = new Map();
   /** By instance of the controllers that were asked about. */
   #uses:
-    | { readonly instances: ReadonlySet<string>; readonly at: number; readonly uses: Uses }
+    | {
+        readonly instances: ReadonlySet<string>;
+        readonly begun: number;
+        readonly ended: number;
+        readonly uses: Uses;
+      }
     | undefined;
   #reading = false;
   #askedAt = -Infinity;
+  #askEvery = ASK_FIRST_MS;
+  #asked: ReadonlySet<string> = new Set();
   #timer: Disposable | undefined;
   #disposed = false;
 
@@ -92,7 +105,10 @@ export class RemovalBrake implements Disposable {
       void this.#lookUp(doubtful);
       return new Map(doubtful.map(({ key }) => [key, WAITS]));
     }
-    const going = new Set(drops.flatMap(({ kernel }) => kernel?.device ?? []));
+    const going = new Set([
+      ...drops.flatMap(({ kernel }) => kernel?.device ?? []),
+      ...this.#deps.leaving(),
+    ]);
     const before = this.#held;
     const verdict = this.#decide(doubtful, limits, (drop) => this.#inUse(drop, going));
     this.#held = verdict.held;
@@ -100,8 +116,10 @@ export class RemovalBrake implements Disposable {
     this.#uses = undefined;
     this.#say(before, drops, doubtful, limits);
     this.#names = new Map(drops.map(({ key, name }) => [key, name]));
-    if (verdict.toConfirm.length > 0) this.#confirm();
-    this.#arm(verdict.toConfirm.length > 0 ? this.#askedAt + ASK_EVERY_MS : verdict.next);
+    const { next, toConfirm } = verdict;
+    if (toConfirm.length > 0) this.#confirm(toConfirm);
+    else this.#asked = new Set();
+    this.#arm(toConfirm.length > 0 ? this.#askedAt + this.#askEvery : next);
     return described(verdict.held);
   }
 
@@ -154,7 +172,9 @@ export class RemovalBrake implements Disposable {
   /** Whether what is in use on them is known. */
   #looksUp(drops: readonly Drop[]): boolean {
     const found = this.#uses;
-    if (found === undefined || this.#deps.clock.now() - found.at > USES_VALID_MS) return false;
+    const { clock, droppedAt } = this.#deps;
+    if (found === undefined || clock.now() - found.ended > USES_VALID_MS) return false;
+    if (found.begun <= droppedAt()) return false;
     return drops.every(({ kernel }) => found.instances.has(kernel?.instance ?? ''));
   }
 
@@ -163,11 +183,13 @@ export class RemovalBrake implements Disposable {
     this.#reading = true;
     const kernels = drops.flatMap(({ kernel }) => kernel ?? []);
     const { clock, mark } = this.#deps;
+    const begun = clock.now();
     const uses = await this.#read(kernels.map(({ device }) => device));
     this.#reading = false;
     this.#uses = {
       instances: new Set(kernels.map(({ instance }) => instance)),
-      at: clock.now(),
+      begun,
+      ended: clock.now(),
       uses,
     };
     if (!this.#disposed) mark();
@@ -231,9 +253,14 @@ export class RemovalBrake implements Disposable {
     if (back > 0) log.notice(`No longer to be dropped: ${back} of the connections held back`);
   }
 
-  #confirm(): void {
+  /** One that is not confirmed for long (its DC is away) does not have all logs read all the time. */
+  #confirm(keys: readonly string[]): void {
     const { clock, confirm, log } = this.#deps;
-    if (clock.now() < this.#askedAt + ASK_EVERY_MS) return;
+    const again = keys.every((key) => this.#asked.has(key));
+    if (!again) this.#askEvery = ASK_FIRST_MS;
+    if (clock.now() < this.#askedAt + this.#askEvery) return;
+    if (again) this.#askEvery = Math.min(2 * this.#askEvery, ASK_LAST_MS);
+    this.#asked = new Set(keys);
     this.#askedAt = clock.now();
     log.debug('The discovery logs are to be read again before connections are dropped');
     confirm();

@@ -71,6 +71,10 @@ export class StacdService {
   #auditTimer: Disposable | undefined;
   /** Connections of others that are being dropped, or could not be, since the audit became due. */
   readonly #dropped = new Set<string>();
+  /** Devices of others that are just being disconnected. */
+  readonly #leaving = new Set<string>();
+  /** When the last connection was given up, milliseconds. */
+  #droppedAt = -Infinity;
   readonly #brake: RemovalBrake;
   readonly #auditBrake: RemovalBrake;
 
@@ -104,6 +108,11 @@ export class StacdService {
       mark: () => {
         this.#core.loop.mark();
       },
+      leaving: () => [
+        ...this.disposing().flatMap(({ driver }) => driver.kernel?.device ?? []),
+        ...this.#leaving,
+      ],
+      droppedAt: () => this.#droppedAt,
     };
     this.#brake = new RemovalBrake(brakeDeps);
     this.#auditBrake = new RemovalBrake(brakeDeps);
@@ -188,7 +197,7 @@ export class StacdService {
       configured,
       keepsConnection: (tid) => keepsConnection(next.config, tid),
       follows: (key) => !removed.has(key),
-      hold: (endings) => this.#brake.preview(endings.map(ownDrop), ownLimits(picture)),
+      hold: (endings) => this.#brake.preview(this.#ownDrops(endings), ownLimits(picture)),
     });
     const audit = auditConnections(this.#auditInput(picture, kernel));
     const unwanted = audit.kind === 'done' ? audit.unwanted : [];
@@ -226,15 +235,30 @@ export class StacdService {
 
   #pass(kernel: KernelSnapshot): void {
     const picture = this.#picture();
-    this.#core.apply(planIoControllers(picture), {
+    const removed = this.#core.apply(planIoControllers(picture), {
       created: ({ extra }) => extra,
       added: () => undefined,
       kept: (record, planned) => this.#kept(record, planned),
       keepsConnection: ({ driver }) => keepsConnection(this.settings.config, driver.tid),
-      hold: (endings) => this.#brake.hold(endings.map(ownDrop), ownLimits(picture)),
+      hold: (endings) => this.#brake.hold(this.#ownDrops(endings), ownLimits(picture)),
     });
+    if (removed.length > 0) this.#droppedAt = this.#deps.clock.now();
     this.#save();
     if (this.#auditDue) this.#audit(picture, kernel);
+  }
+
+  /** A connection that another controller holds, too, which stays, is no loss. */
+  #ownDrops(endings: readonly Ending<IocExtra>[]): readonly Drop[] {
+    const ending = new Set(endings.map(({ record }) => record.driver.key));
+    const staying = new Set(
+      this.controllers().flatMap(({ driver: { kernel, key } }) =>
+        kernel === undefined || ending.has(key) ? [] : [kernel.instance],
+      ),
+    );
+    return endings.map((it) => {
+      const drop = ownDrop(it);
+      return staying.has(drop.kernel?.instance ?? '') ? { ...drop, kernel: undefined } : drop;
+    });
   }
 
   #kept(record: IocRecord, planned: IocExtra): IocExtra {
@@ -295,11 +319,16 @@ export class StacdService {
     const { fabrics, log } = this.#deps;
     const { device, instance } = controller;
     this.#dropped.add(instance);
+    this.#leaving.add(device);
+    this.#droppedAt = this.#deps.clock.now();
     log.notice(`${kernelName(controller)} - ${UNWANTED}: disconnecting`, kernelFields(controller));
     try {
       await fabrics.disconnect(controller);
     } catch (thrown) {
       log.error(`${device} - Failed to disconnect: ${toPortError(thrown).message}`);
+    } finally {
+      this.#leaving.delete(device);
+      this.#droppedAt = this.#deps.clock.now();
     }
   }
 

@@ -347,8 +347,7 @@ function mdnsEvidence(snapshot: StafdSnapshot, dc: DcSnapshot | undefined): Sour
   }
   if (mdns.incomplete !== undefined) return { kind: 'unknown', why: mdns.incomplete };
   if (dc === undefined) {
-    const statedAt = config.zeroconf ? now : BY_SETTING;
-    return { kind: 'absent', why: 'mDNS no longer reports it', statedAt };
+    return { kind: 'absent', why: 'mDNS no longer reports it', statedAt: now };
   }
   if (dc.unresponsiveSince === undefined) {
     return { kind: 'unknown', why: 'connected, though mDNS is silent about it' };
@@ -360,7 +359,7 @@ function mdnsEvidence(snapshot: StafdSnapshot, dc: DcSnapshot | undefined): Sour
     return { kind: 'unknown', why: 'kept for a while, though mDNS is silent about it' };
   }
   const why = 'mDNS no longer reports it and it does not answer';
-  return { kind: 'absent', why, statedAt: config.zeroconf ? now : BY_SETTING };
+  return { kind: 'absent', why, statedAt: now };
 }
 
 /** When the time of the next DC is over that mDNS named and that is not connected. */

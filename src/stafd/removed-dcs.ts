@@ -46,29 +46,40 @@ export class RemovedDcs {
 
   /**
    * A referral is stated to be gone whenever its referrer's log is read; what mDNS or the boot
-   * firmware no longer name, at any time.
+   * firmware no longer name, at any time. Of those whose referrers are gone, too, what is said of
+   * the referrers counts, so that such as refer to each other rest on the logs that named them.
    */
   list(live: readonly DcRecord[], now: number): readonly RemovedDc[] {
-    const stated = new Map(live.map(({ driver, extra }) => [driver.key, extra.readAt]));
-    const statedAt = (key: TidKey, removed: Removed): number => {
-      if (removed.bySetting) return BY_SETTING;
-      const known = stated.get(key);
-      if (known !== undefined) return known;
-      // For those that refer to each other.
-      stated.set(key, removed.at);
-      const times = removed.referrers.map((referrer) => {
-        const gone = this.#removed.get(referrer);
-        if (gone !== undefined) return statedAt(referrer, gone);
-        // One that is forgotten is gone, too.
-        return stated.has(referrer) ? (stated.get(referrer) ?? removed.at) : now;
-      });
-      const oldest = Math.min(now, ...times);
-      stated.set(key, oldest);
-      return oldest;
+    const readAt = new Map(live.map(({ driver, extra }) => [driver.key, extra.readAt]));
+    const own = ({ at, referrers }: Removed): number => {
+      const there = referrers.filter((referrer) => readAt.has(referrer));
+      return Math.min(now, ...there.map((referrer) => readAt.get(referrer) ?? at));
     };
-    return [...this.#removed].map(([key, removed]) => ({
-      tid: removed.tid,
-      statedAt: statedAt(key, removed),
+    const doubtful = [...this.#removed].filter(([, { bySetting }]) => !bySetting);
+    const referred = new Map<TidKey, TidKey[]>();
+    for (const [key, { referrers }] of doubtful) {
+      for (const referrer of referrers) {
+        const there = referred.get(referrer);
+        if (there === undefined) referred.set(referrer, [key]);
+        else there.push(key);
+      }
+    }
+    // The oldest first: it counts for all that it leads to.
+    const order = doubtful.map(([key, removed]) => ({ key, at: own(removed) }));
+    order.sort((a, b) => a.at - b.at);
+    const stated = new Map<TidKey, number>();
+    for (const { at, key } of order) {
+      const reached = new Set([key]);
+      // The set grows while it is walked.
+      for (const next of reached) {
+        if (stated.has(next)) continue;
+        stated.set(next, at);
+        for (const other of referred.get(next) ?? []) reached.add(other);
+      }
+    }
+    return [...this.#removed].map(([key, { tid }]) => ({
+      tid,
+      statedAt: stated.get(key) ?? BY_SETTING,
     }));
   }
 }

@@ -4,6 +4,7 @@ import { BY_SETTING } from '../../../src/core/removal-brake.ts';
 import { known, unknown } from '../../../src/core/answer.ts';
 import type { DiscoveryEntry } from '../../../src/nvme/discovery-log.ts';
 import { makeTid, tidKey } from '../../../src/nvme/transport-id.ts';
+import type { DiscoveryState } from '../../../src/stacd/plan.ts';
 import { PortError } from '../../../src/ports/errors.ts';
 import { HOST, StacdBench } from './bench.ts';
 
@@ -20,10 +21,13 @@ function entry(traddr: string): DiscoveryEntry {
 class Bench extends StacdBench {
   /** stafd reads the log now, which lists these. */
   async lists(...traddrs: readonly string[]): Promise<void> {
+    await this.says(known(this.state(traddrs)));
+  }
+
+  state(traddrs: readonly string[]): DiscoveryState {
     const now = this.clock.now();
     const dc = { tid: DC, hostId: '', log: known(traddrs.map(entry)), fresh: true, readAt: now };
-    const state = { settled: true, controllers: [dc], askedAt: now, removed: new Map() };
-    await this.says(known(state));
+    return { settled: true, controllers: [dc], askedAt: now, removed: new Map() };
   }
 
   /** stafd has removed the DC. */
@@ -75,13 +79,20 @@ describe('a log that is suddenly empty', () => {
     expect(bench.confirmations).toBe(0);
   });
 
-  test('is asked for every 30 s while it cannot be read, and drops nothing', async () => {
+  test('is asked for ever more rarely while it cannot be read, and drops nothing', async () => {
     const bench = await connected();
     await bench.lists();
     await bench.clock.advance(3_600_000);
     expect(bench.connected).toEqual(ADDRESSES);
-    expect(bench.confirmations).toBeGreaterThan(100);
+    expect(bench.confirmations).toBeGreaterThan(5);
+    expect(bench.confirmations).toBeLessThan(15);
     expect(bench.errors().length).toBeLessThan(10);
+    // The next that is held is asked for as soon as the first was.
+    await bench.lists(...ADDRESSES);
+    await bench.lists();
+    const asked = bench.confirmations;
+    await bench.clock.advance(40_000);
+    expect(bench.confirmations).toBe(asked + 1);
   });
 
   test('does not keep one from being connected again that is lost meanwhile', async () => {
@@ -162,6 +173,66 @@ describe('a connection that is the last path to something', () => {
     await bench.clock.advance(1_000);
     expect(bench.connected).toEqual(others);
   });
+});
+
+describe('two paths to what is in use, the last ones', () => {
+  const MOUNT = { kind: 'mount', device: 'nvme0n1', at: '/data', fileSystem: 'ext4' } as const;
+
+  /** The namespace leads through every device that is there, as sysfs would show it. */
+  function shared(bench: Bench, traddrs: readonly string[]): void {
+    bench.blockUses.others = (controller) => {
+      const there = bench.devices.controllers.filter(({ traddr }) => traddrs.includes(traddr));
+      const otherPaths = there.map(({ device }) => device).filter((it) => it !== controller);
+      return there.some(({ device }) => device === controller)
+        ? [{ block: 'nvme0n1', uses: [MOUNT], otherPaths }]
+        : [];
+    };
+  }
+
+  test('do not both go, one after the other, while the first is still being disconnected', async () => {
+    const bench = await connected();
+    const [first = '', second = '', ...others] = ADDRESSES;
+    shared(bench, [first, second]);
+    bench.fabrics.disconnects.hold();
+    await bench.lists(second, ...others);
+    expect(bench.fabrics.disconnects.requests).toHaveLength(1);
+    await bench.lists(...others);
+    await bench.clock.advance(20_000);
+    expect(bench.fabrics.disconnects.requests).toHaveLength(1);
+    expect(bench.errors().join()).toContain('/data');
+    bench.fabrics.disconnects.release();
+    await bench.clock.advance(20_000);
+    expect(bench.connected).toEqual([second, ...others]);
+  });
+
+  test("do not both go, one by a log and one by the audit of others' connections", async () => {
+    const bench = new Bench();
+    const [own = '', other = ''] = ADDRESSES;
+    bench.target(own);
+    bench.devices.add({ traddr: other, trsvcid: '4420', subsysnqn: 'nqn.sub', hostnqn: HOST });
+    shared(bench, [own, other]);
+    await bench.start();
+    await bench.lists(own);
+    expect(bench.connected).toEqual([own, other]);
+    bench.discovery = known(bench.state([]));
+    bench.reload(
+      '[I/O controller connection management]\ndisconnect-scope=all-connections-matching-disconnect-trtypes\n',
+    );
+    await bench.clock.advance(20_000);
+    expect(bench.connected).toHaveLength(1);
+    expect(bench.errors().join()).toContain('/data');
+  });
+});
+
+test('that a removal is held is news', async () => {
+  const bench = await connected();
+  await bench.clock.advance(10_000);
+  const before = bench.changes;
+  await bench.lists();
+  expect(bench.changes).toBeGreaterThan(before);
+  const told = bench.changes;
+  await bench.clock.advance(20_000);
+  expect(bench.changes).toBe(told);
 });
 
 test('the stop of stacd while something is held leaves every connection', async () => {

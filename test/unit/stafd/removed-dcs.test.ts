@@ -51,6 +51,28 @@ describe('what was removed', () => {
     for (const age of Object.values(ages(bench))) expect(age).toBeLessThanOrEqual(2_000);
   });
 
+  test.each([
+    ['refer to each other', [refer(C)], [refer(B)], [B, C]],
+    ['refer to themselves', [refer(B)], [], [B]],
+  ])('is as old as the last log of who had named it, for such as %s', async (_, ofB, ofC, gone) => {
+    const bench = new StafdBench(CONFIG);
+    const first = bench.target(A, { entries: [refer(B)] });
+    bench.target(B, { entries: ofB });
+    bench.target(C, { entries: ofC });
+    await bench.start();
+    await bench.clock.advance(10_000);
+    first.entries = [];
+    bench.service.readLogsAgain();
+    await bench.clock.advance(2_000);
+    expect(bench.traddrs).toEqual([A]);
+    await bench.clock.advance(600_000);
+    for (const age of Object.values(ages(bench))) expect(age).toBeGreaterThan(590_000);
+    bench.service.readLogsAgain();
+    await bench.clock.advance(2_000);
+    expect(Object.keys(ages(bench)).sort()).toEqual(gone);
+    for (const age of Object.values(ages(bench))) expect(age).toBeLessThanOrEqual(2_000);
+  });
+
   test('is removed no longer when it is referred to again', async () => {
     const { bench, first } = await chain();
     first.entries = [];
