@@ -18,7 +18,7 @@ describe('a prerequisite that is missing is one clear line', () => {
 
   it.each(['stafd', 'stacd'])('%s without nvme-fabrics', async (daemon) => {
     await here.machine.sh(
-      'mkdir -p /run/modprobe.d; printf "install nvme_fabrics /bin/false\\ninstall nvme_tcp /bin/false\\n" > /run/modprobe.d/e2e.conf; modprobe -r nvme-loop nvme-tcp nvme-fabrics',
+      'mkdir -p /run/modprobe.d; printf "install nvme_fabrics /bin/false\\ninstall nvme_tcp /bin/false\\n" > /run/modprobe.d/e2e.conf; modprobe -r nvme-fcloop nvme-loop nvme-rdma nvme-fc nvme-tcp nvme-fabrics',
     );
     const { status, stderr, stdout } = await here.machine.exec(`/usr/sbin/${daemon}`);
     expect(status).toBe(78);

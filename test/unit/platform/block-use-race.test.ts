@@ -4,10 +4,12 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { expect, test, vi } from 'vitest';
 
+type ReadText = (path: string, encoding: BufferEncoding) => Promise<string>;
+
 // It is there when the file is opened, and gone when it is read whole.
 vi.mock('node:fs/promises', async (original) => {
-  const real = await original<typeof import('node:fs/promises')>();
-  const readFile = (path: string, encoding: BufferEncoding): Promise<string> =>
+  const real = await original<{ readonly readFile: ReadText }>();
+  const readFile: ReadText = (path, encoding) =>
     path.endsWith('/1000/mountinfo')
       ? Promise.reject(Object.assign(new Error('ended'), { code: 'ESRCH' }))
       : real.readFile(path, encoding);
