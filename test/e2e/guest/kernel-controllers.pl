@@ -29,10 +29,12 @@ for my $path (sort glob('/sys/class/nvme/nvme*')) {
   my ($device) = $path =~ m{([^/]+)$};
   my @members = map { "\"$_\":" . quoted(text("$path/$_")) } @attributes;
   my $inode = (stat($path))[1];
+  # It went while it was read.
+  next unless defined $inode;
   my @children = map { m{([^/]+)$} } glob("$path/nvme*n*");
   my $polled = @children ? text("$path/$children[0]/queue/io_poll") : undef;
   push @members, '"io_poll":' . quoted($polled);
-  push @members, "\"device\":\"$device\"", "\"inode\":" . ($inode // 0),
+  push @members, "\"device\":\"$device\"", "\"inode\":" . $inode,
     '"namespaces":[' . join(',', map { quoted($_) } @children) . ']';
   push @controllers, '{' . join(',', @members) . '}';
 }
