@@ -187,6 +187,7 @@ class RunningLab implements Lab {
     // Stopping them leaves connections; those go before the targets do.
     await this.machine.sh(
       [
+        'systemctl unmask --runtime stafd stacd >/dev/null 2>&1',
         'systemctl stop stafd stacd 2>/dev/null; systemctl reset-failed',
         'rm -rf /run/stafd /run/stacd',
         'nvme disconnect-all >/dev/null 2>&1 || true',
