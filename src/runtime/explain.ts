@@ -2,9 +2,13 @@
  * Controllers as the interfaces of version 1 tell of them, a{sv}: how each stands, where it comes
  * from, and what is not connected and why. Keys are public: they are added, never changed.
  */
+import type { ServiceConfig } from '../config/service-config.ts';
+import type { SourceId, WantedController } from '../core/plan-controllers.ts';
+import { refusal } from '../core/refusal.ts';
 import { standing } from '../core/standing.ts';
-import { tidToDict, type TransportId } from '../nvme/transport-id.ts';
+import { tidToDict, type TidKey, type TransportId } from '../nvme/transport-id.ts';
 import { BusVariant } from '../ports/bus.ts';
+import type { ConfiguredAnswer } from './configured-controllers.ts';
 import type { ControllerDriver } from './controller-driver.ts';
 import type { ControllerRecord } from './controller-set.ts';
 import type { ServiceExtra } from './service-core.ts';
@@ -37,6 +41,42 @@ export interface Absence {
   readonly rule: AbsenceRule;
   readonly why: string;
   readonly sources: readonly string[];
+}
+
+/** Who asks, in words. */
+export type InWords = (sources: ReadonlySet<SourceId>) => readonly string[];
+
+export interface Asked {
+  readonly config: ServiceConfig;
+  readonly configured: readonly ConfiguredAnswer[];
+  /** What is asked for, whether it may be connected or not. */
+  readonly wanted: ReadonlyMap<TidKey, WantedController<unknown>>;
+  readonly live: readonly ControllerRecord<ServiceExtra>[];
+  /** Those that are being disconnected. */
+  readonly disposing: ReadonlySet<TidKey>;
+}
+
+/** What is asked for and not among the live controllers. */
+export function absencesOf(asked: Asked, inWords: InWords): readonly Absence[] {
+  const { config, configured, disposing, live, wanted } = asked;
+  const unresolved = configured.flatMap(({ answer, source, tid }): Absence[] =>
+    answer.kind === 'known'
+      ? []
+      : [{ tid, rule: 'unresolved', why: answer.why, sources: inWords(new Set([source])) }],
+  );
+  const there = new Set(live.map(({ driver }) => driver.key));
+  const missing = [...wanted.values()].filter(({ key }) => !there.has(key));
+  const absent = missing.flatMap(({ key, sources, tid }): Absence[] => {
+    const refused = refusal(config, tid);
+    if (refused !== undefined) {
+      return [{ tid, rule: 'refused', why: refused, sources: inWords(sources) }];
+    }
+    // Otherwise it was heard of a moment ago, and is added by the next pass.
+    if (!disposing.has(key)) return [];
+    const why = 'it is disconnected first, and connected again when that is done';
+    return [{ tid, rule: 'disconnecting', why, sources: inWords(sources) }];
+  });
+  return [...unresolved, ...absent];
 }
 
 function tidVariants(tid: TransportId): Row {

@@ -1,14 +1,13 @@
 /** What stacd makes of what it is told: each I/O controller, and what it does without and why. Pure. */
 import { placeText } from '../config/problem.ts';
 import type { SourceId } from '../core/plan-controllers.ts';
-import { refusal } from '../core/refusal.ts';
 import { printTid, type TidKey } from '../nvme/transport-id.ts';
 import {
   absenceRow,
+  absencesOf,
   controllerRow,
-  type Absence,
-  type AbsenceRule,
   type Explanation,
+  type InWords,
 } from '../runtime/explain.ts';
 import type { ConfiguredAnswer } from '../runtime/configured-controllers.ts';
 import type { ControllerRecord } from '../runtime/controller-set.ts';
@@ -25,13 +24,14 @@ export interface ExplainInput {
 }
 
 export function explainIoControllers(input: ExplainInput): Explanation {
-  const { live, now } = input;
+  const { live, now, picture } = input;
+  const wanted = wantedControllers(picture);
   const words = sourceWords(input);
-  const inWords = (sources: ReadonlySet<SourceId>): readonly string[] => [...sources].map(words);
+  const inWords: InWords = (sources) => [...sources].map(words);
   return {
     controllers: live.map((record) => controllerRow(record, inWords(record.sources), now)),
-    absent: absences(input, inWords).map(absenceRow),
-    notes: notes(input.picture),
+    absent: absencesOf({ ...input, config: picture.config, wanted }, inWords).map(absenceRow),
+    notes: notes(picture),
   };
 }
 
@@ -49,29 +49,6 @@ function sourceWords({ configured, picture }: ExplainInput): (source: SourceId) 
       ? 'listed before by a discovery log that stafd does not have now'
       : 'configured before, and no longer';
   return (source) => words.get(source) ?? gone(source);
-}
-
-function absences(
-  { configured, disposing, live, picture }: ExplainInput,
-  inWords: (sources: ReadonlySet<SourceId>) => readonly string[],
-): readonly Absence[] {
-  const found: Absence[] = [];
-  for (const { answer, source, tid } of configured) {
-    if (answer.kind === 'known') continue;
-    const sources = inWords(new Set([source]));
-    found.push({ tid, rule: 'unresolved', why: answer.why, sources });
-  }
-  const there = new Set(live.map(({ driver }) => driver.key));
-  for (const wanted of wantedControllers(picture).values()) {
-    if (there.has(wanted.key)) continue;
-    const refused = refusal(picture.config, wanted.tid);
-    const rule: AbsenceRule = refused === undefined ? 'disconnecting' : 'refused';
-    // What is neither was heard of a moment ago, and is added by the next pass.
-    if (refused === undefined && !disposing.has(wanted.key)) continue;
-    const why = refused ?? 'it is disconnected first, and connected again when that is done';
-    found.push({ tid: wanted.tid, rule, why, sources: inWords(wanted.sources) });
-  }
-  return found;
 }
 
 function notes({ discovery }: StacdSnapshot): readonly string[] {

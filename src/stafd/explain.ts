@@ -5,7 +5,14 @@ import type { SourceId } from '../core/plan-controllers.ts';
 import { refusal } from '../core/refusal.ts';
 import { escapeText } from '../nvme/escape.ts';
 import { printTid, tidKey, type TidKey } from '../nvme/transport-id.ts';
-import { absenceRow, controllerRow, type Absence, type Explanation } from '../runtime/explain.ts';
+import {
+  absenceRow,
+  absencesOf,
+  controllerRow,
+  type Absence,
+  type Explanation,
+  type InWords,
+} from '../runtime/explain.ts';
 import type { ConfiguredAnswer } from '../runtime/configured-controllers.ts';
 import { MDNS_SOURCE, referrerOf, wantedControllers, type StafdSnapshot } from './plan.ts';
 import type { DcRecord, Unanswered } from './service-types.ts';
@@ -23,7 +30,7 @@ export interface ExplainInput {
 export function explainDiscoveryControllers(input: ExplainInput): Explanation {
   const { live, picture } = input;
   const words = sourceWords(input);
-  const inWords = (sources: ReadonlySet<SourceId>): readonly string[] => [...sources].map(words);
+  const inWords: InWords = (sources) => [...sources].map(words);
   return {
     controllers: live.map((record) => controllerRow(record, inWords(record.sources), picture.now)),
     absent: absences(input, inWords).map(absenceRow),
@@ -49,43 +56,24 @@ function sourceWords({ configured, live }: ExplainInput): (source: SourceId) => 
   };
 }
 
-function absences(
-  { configured, disposing, live, picture, unanswered }: ExplainInput,
-  inWords: (sources: ReadonlySet<SourceId>) => readonly string[],
-): readonly Absence[] {
-  const found: Absence[] = [];
-  for (const { answer, source, tid } of configured) {
-    if (answer.kind === 'known') continue;
-    const sources = inWords(new Set([source]));
-    found.push({ tid, rule: 'unresolved', why: answer.why, sources });
-  }
-  const there = new Set(live.map(({ driver }) => driver.key));
-  for (const { tid, why } of unanswered) {
-    if (there.has(tidKey(tid))) continue;
-    const refused = refusal(picture.config, tid);
-    const sources = inWords(new Set([MDNS_SOURCE]));
-    found.push(
-      refused === undefined
-        ? { tid, rule: 'unreachable', why, sources }
-        : { tid, rule: 'refused', why: refused, sources },
-    );
-  }
-  const byKey = new Map(picture.controllers.map((dc) => [dc.key, dc]));
-  const bySource = new Map(picture.configured.map((entry) => [entry.source, entry]));
+function absences(input: ExplainInput, inWords: InWords): readonly Absence[] {
+  const { live, picture, unanswered } = input;
+  const { config, configured, controllers } = picture;
+  const byKey = new Map(controllers.map((dc) => [dc.key, dc]));
+  const bySource = new Map(configured.map((entry) => [entry.source, entry]));
   const { wanted } = wantedControllers(picture, byKey, bySource);
-  for (const { key, sources, tid } of wanted.values()) {
-    if (there.has(key)) continue;
-    const refused = refusal(picture.config, tid);
-    // What is neither was heard of a moment ago, and is added by the next pass.
-    if (refused === undefined && !disposing.has(key)) continue;
-    found.push({
-      tid,
-      rule: refused === undefined ? 'disconnecting' : 'refused',
-      why: refused ?? 'it is disconnected first, and connected again when that is done',
-      sources: inWords(sources),
-    });
-  }
-  return found;
+  const there = new Set(live.map(({ driver }) => driver.key));
+  const sources = inWords(new Set([MDNS_SOURCE]));
+  const silent = unanswered.filter(({ tid }) => !there.has(tidKey(tid)));
+  return [
+    ...silent.map(({ tid, why }): Absence => {
+      const refused = refusal(config, tid);
+      return refused === undefined
+        ? { tid, rule: 'unreachable', why, sources }
+        : { tid, rule: 'refused', why: refused, sources };
+    }),
+    ...absencesOf({ ...input, config, wanted }, inWords),
+  ];
 }
 
 function notes({ live, picture }: ExplainInput): readonly string[] {
