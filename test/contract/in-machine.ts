@@ -29,14 +29,16 @@ import { nvmetWorld, setUpTarget, tearDownTarget } from './nvmet-world.ts';
 const HOSTILE = 'first\nsecond\u0000third\u001b[31m \ud800';
 const HOSTILE_LINE = 'first\\nsecond\\x00third\\x1b[31m \\u{d800}';
 
-/** Runs this program in another mode as a transient service; resolves when it ends. */
-function runAsService(mode: string, argument: string): void {
+/** Runs this program in another mode as a transient service; returns its unit when it ended. */
+function runAsService(mode: string, argument: string): string {
+  const unit = `contract-${randomBytes(4).toString('hex')}.service`;
   const { status, stderr } = spawnSync(
     'systemd-run',
-    ['--wait', '--quiet', '--collect', ...command(mode, argument)],
+    [`--unit=${unit}`, '--wait', '--quiet', '--collect', ...command(mode, argument)],
     { encoding: 'utf8' },
   );
   assert.equal(status, 0, stderr);
+  return unit;
 }
 
 function command(...args: readonly string[]): readonly string[] {
@@ -89,8 +91,8 @@ function logContract(): Contract {
         title: 'gives the priority of lines on a standard output that is the journal',
         run: () => {
           const word = randomBytes(6).toString('hex');
-          runAsService('stdout', word);
-          const entries = entriesWith(`_COMM=node`).filter((entry) =>
+          const unit = runAsService('stdout', word);
+          const entries = entriesWith(`_SYSTEMD_UNIT=${unit}`).filter((entry) =>
             String(entry['MESSAGE']).startsWith(word),
           );
           const picked = entries.map((entry) => [entry['PRIORITY'], entry['MESSAGE']]);
