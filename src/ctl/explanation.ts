@@ -1,10 +1,8 @@
 /** `explain` in lines: how each controller stands, who asks for it, what comes next. Pure. */
 import type { Explanation, Row } from './daemon.ts';
-import { paint, shown } from './text.ts';
+import { byNames, CONTROLLER_ORDER, duration, paint, shown } from './text.ts';
 import type { Screen, Tone } from './text.ts';
 import type { Tool } from './tools.ts';
-
-const collator = new Intl.Collator('en', { numeric: true });
 
 /** A string of a row; empty if it has none. */
 export function text(row: Row, key: string): string {
@@ -22,24 +20,6 @@ function milliseconds(row: Row, key: string): number | undefined {
   return typeof value === 'number' && Number.isFinite(value) ? value : undefined;
 }
 
-const UNITS = [
-  ['d', 86_400],
-  ['h', 3_600],
-  ['min', 60],
-  ['s', 1],
-] as const;
-
-/** `12 s`, `2 min 5 s`, `3 d 4 h`: two units at most. */
-export function duration(ms: number): string {
-  const seconds = Math.max(0, Math.round(ms / 1000));
-  const first = UNITS.findIndex(([, size]) => seconds >= size);
-  const [unit, size] = UNITS[first] ?? ['s', 1];
-  const [smaller, smallerSize] = UNITS[first + 1] ?? ['', 0];
-  const rest = smallerSize === 0 ? 0 : Math.floor((seconds % size) / smallerSize);
-  const whole = `${String(Math.floor(seconds / size))} ${unit}`;
-  return first === -1 || rest === 0 ? whole : `${whole} ${String(rest)} ${smaller}`;
-}
-
 const TONES: Readonly<Record<string, Tone>> = {
   connected: 'good',
   resting: 'good',
@@ -48,14 +28,7 @@ const TONES: Readonly<Record<string, Tone>> = {
 
 /** The order of `ls`. */
 export function sortedRows(rows: readonly Row[]): readonly Row[] {
-  const keys = ['transport', 'traddr', 'trsvcid', 'subsysnqn', 'host-iface'];
-  return [...rows].sort((a, b) => {
-    for (const key of keys) {
-      const order = collator.compare(text(a, key), text(b, key));
-      if (order !== 0) return order;
-    }
-    return 0;
-  });
+  return [...rows].sort(byNames(CONTROLLER_ORDER, text));
 }
 
 /** `tcp 192.0.2.1 4420 nqn.…`, fit for a line. */

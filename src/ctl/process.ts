@@ -3,10 +3,16 @@ import type { SystemBus } from '../platform/dbus/system-bus.ts';
 import type { KernelView } from './kernel-view.ts';
 import type { Screen } from './text.ts';
 
-/** How to print to a stream of this process. */
-export function screenOf(stream: NodeJS.WriteStream): Screen {
+/**
+ * How to print to a stream. NO_COLOR counts if it is set to anything (https://no-color.org: an empty
+ * one does not).
+ */
+export function screenOf(
+  stream: Pick<NodeJS.WriteStream, 'isTTY' | 'columns'>,
+  env: Readonly<Record<string, string | undefined>> = process.env,
+): Screen {
   if (!stream.isTTY) return { colour: false, width: undefined };
-  const { NO_COLOR, TERM } = process.env;
+  const { NO_COLOR, TERM } = env;
   const colour = (NO_COLOR === undefined || NO_COLOR === '') && TERM !== 'dumb';
   return { colour, width: stream.columns > 0 ? stream.columns : 80 };
 }

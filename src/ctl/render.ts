@@ -2,7 +2,17 @@
 import type { Dictionary, DiscoveryLogOf, Explanation } from './daemon.ts';
 import { explanationLines } from './explanation.ts';
 import { treeJson, treeLines, type SubsystemTree } from './subsystem-tree.ts';
-import { json, paint, shown, table, tree } from './text.ts';
+import {
+  byNames,
+  CONTROLLER_ORDER,
+  duration,
+  json,
+  paint,
+  parseTimer,
+  shown,
+  table,
+  tree,
+} from './text.ts';
 import type { Cell, Screen, Tone } from './text.ts';
 import type { Tool } from './tools.ts';
 
@@ -34,29 +44,20 @@ export interface ControllerStatus {
 /** What a daemon says instead of a device's name while there is none. */
 const NO_DEVICE = 'nvme?';
 
-const collator = new Intl.Collator('en', { numeric: true });
-
 function field(dictionary: Dictionary, name: string): string {
   return dictionary[name] ?? '';
 }
 
 function sorted(list: readonly Dictionary[], fields: readonly string[]): readonly Dictionary[] {
-  return [...list].sort((a, b) => {
-    for (const name of fields) {
-      const order = collator.compare(field(a, name), field(b, name));
-      if (order !== 0) return order;
-    }
-    return 0;
-  });
+  return [...list].sort(byNames(fields, field));
 }
 
-const CONTROLLER_ORDER = ['transport', 'traddr', 'trsvcid', 'subsysnqn', 'host-iface'];
-const ENTRY_ORDER = ['subtype', 'trtype', 'traddr', 'trsvcid', 'subnqn'];
+const ENTRY_ORDER = ['subtype', 'trtype', 'traddr', 'trsvcid', 'subnqn', 'portid'];
 
-/** The remaining time of a running timer, `3.0s [1.8s]`; undefined for `60.0s [off]`. */
+/** The remaining time of a timer, in words; undefined unless it runs. */
 function remaining(timer: string): string | undefined {
-  const left = /\[([^\]]*)\]\s*$/.exec(timer)?.[1];
-  return left === undefined || left === 'off' || left === '' ? undefined : left;
+  const left = parseTimer(timer)?.leftMs;
+  return left === undefined ? undefined : duration(left);
 }
 
 /** What the kernel says of a device whose connection works. */
@@ -85,7 +86,7 @@ export function stateOf(controller: Dictionary): { readonly text: string; readon
   const poll = remaining(field(controller, 'poll timer'));
   if (poll !== undefined) return { text: `next poll in ${poll}`, tone: 'good' };
   const left = remaining(field(controller, 'retry connect timer'));
-  if (left !== undefined) return { text: `retry in ${left}`, tone: 'waiting' };
+  if (left !== undefined) return { text: `retries in ${left}`, tone: 'waiting' };
   return { text: state === undefined || state === '' ? 'not connected' : state, tone: 'bad' };
 }
 

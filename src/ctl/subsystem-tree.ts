@@ -7,7 +7,7 @@ import { describeUse } from '../nvme/block-use.ts';
 import type { BlockUse, NamespaceUse } from '../nvme/block-use.ts';
 import { isIoController } from '../nvme/connection-match.ts';
 import type { KernelController } from '../nvme/kernel-controller.ts';
-import { paint, shown, table } from './text.ts';
+import { aligned, byNames, paint, shown } from './text.ts';
 import type { Cell, Screen } from './text.ts';
 
 export interface NamespaceNode {
@@ -33,11 +33,8 @@ export interface SubsystemTree {
   readonly ownUnknown: string | undefined;
 }
 
-const collator = new Intl.Collator('en', { numeric: true });
-
-function byName(a: string, b: string): number {
-  return collator.compare(a, b);
-}
+/** Names with numbers in them, in the order of the numbers. */
+const byName = byNames(['name'], (name: string) => name);
 
 /** Fabrics connections of I/O controllers by subsystem. `bytesOf`: of a block device. */
 export function subsystemsOf(
@@ -122,13 +119,11 @@ export function treeLines(tree: SubsystemTree, screen: Screen): readonly string[
   const { ownUnknown, subsystems } = tree;
   const blocks = subsystems.map(({ controllers, namespaces, subsysnqn }) => [
     paint(shown(subsysnqn), 'heading', screen),
-    // A table without its titles.
-    ...table(
-      ['', '', '', '', ''],
+    ...aligned(
       controllers.map((controller) => controllerCells(controller, tree)),
-      { ...screen, width: undefined },
+      screen,
       INDENT,
-    ).slice(1),
+    ),
     ...namespaces.flatMap(namespaceLines).map((line) => INDENT + line),
     ...(namespaces.length === 0 ? [`${INDENT}no namespaces`] : []),
   ]);

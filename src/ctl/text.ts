@@ -28,6 +28,67 @@ const CODES: Readonly<Record<Tone, string>> = {
   faint: '2',
 };
 
+const collator = new Intl.Collator('en', { numeric: true });
+
+/** Compares by these fields, the first one first; numbers in them as numbers. */
+export function byNames<T>(
+  fields: readonly string[],
+  valueOf: (item: T, field: string) => string,
+): (a: T, b: T) => number {
+  return (a, b) => {
+    for (const field of fields) {
+      const order = collator.compare(valueOf(a, field), valueOf(b, field));
+      if (order !== 0) return order;
+    }
+    return 0;
+  };
+}
+
+/** Controllers stand in the order of these fields, wherever they are listed. */
+export const CONTROLLER_ORDER = [
+  'transport',
+  'traddr',
+  'trsvcid',
+  'subsysnqn',
+  'host-iface',
+  'host-traddr',
+  'host-nqn',
+];
+
+const UNITS = [
+  ['d', 86_400],
+  ['h', 3_600],
+  ['min', 60],
+  ['s', 1],
+] as const;
+
+/** `12 s`, `2 min 5 s`, `3 d 4 h`: two units at most. */
+export function duration(ms: number): string {
+  const seconds = Math.max(0, Math.round(ms / 1000));
+  const first = UNITS.findIndex(([, size]) => seconds >= size);
+  const [unit, size] = UNITS[first] ?? ['s', 1];
+  const [smaller, smallerSize] = UNITS[first + 1] ?? ['', 0];
+  const rest = smallerSize === 0 ? 0 : Math.floor((seconds % size) / smallerSize);
+  const whole = `${String(Math.floor(seconds / size))} ${unit}`;
+  return first === -1 || rest === 0 ? whole : `${whole} ${String(rest)} ${smaller}`;
+}
+
+/** A timer as the daemons' dictionaries write it. */
+export interface Timer {
+  readonly ofMs: number;
+  /** Undefined while it is off. */
+  readonly leftMs: number | undefined;
+}
+
+const TIMER = /^(?<of>[0-9]+(?:\.[0-9]+)?)s \[(?:off|(?<left>[0-9]+(?:\.[0-9]+)?)s)\]$/;
+
+/** Reads `3.0s [1.8s]` and `60.0s [off]`; undefined for anything else. */
+export function parseTimer(text: string): Timer | undefined {
+  const { left, of } = TIMER.exec(text)?.groups ?? {};
+  if (of === undefined) return undefined;
+  return { ofMs: Number(of) * 1000, leftMs: left === undefined ? undefined : Number(left) * 1000 };
+}
+
 const MAX_SHOWN = 1024;
 const GAP = '  ';
 
@@ -62,39 +123,65 @@ function padded(cell: Cell, width: number, screen: Screen): string {
   return paint(cell.text, cell.tone ?? 'plain', screen) + space;
 }
 
+/** How the columns are dealt out to lines, none wider than the screen unless it is alone there. */
+function linesOfColumns(
+  widths: readonly number[],
+  screen: Screen,
+  indent: string,
+): readonly (readonly number[])[] {
+  const lines: number[][] = [[]];
+  let used = indent.length;
+  widths.forEach((width, column) => {
+    const line = lines.at(-1) ?? [];
+    const more = (line.length === 0 ? 0 : GAP.length) + width;
+    if (line.length === 0 || screen.width === undefined || used + more <= screen.width) {
+      line.push(column);
+      used += more;
+    } else {
+      lines.push([column]);
+      used = indent.length + GAP.length + width;
+    }
+  });
+  return lines;
+}
+
 /**
- * A table under its titles; cells are escaped already. The last column is not padded, so it may be
- * as long as it likes; where the terminal is too narrow for it, it moves to a line of its own
- * below the others, whole, because people copy NQNs.
+ * Rows with their columns aligned; cells are escaped already. What a narrow terminal has no room for
+ * moves to a line of its own below the rest, whole, because people copy addresses and NQNs.
  */
+export function aligned(
+  rows: readonly (readonly Cell[])[],
+  screen: Screen,
+  indent = '',
+): readonly string[] {
+  const widths: number[] = [];
+  for (const row of rows) {
+    row.forEach(({ text }, column) => {
+      widths[column] = Math.max(widths[column] ?? 0, widthOf(text));
+    });
+  }
+  const folded = linesOfColumns(widths, screen, indent);
+  return rows.flatMap((row) =>
+    folded.map((columns, index) => {
+      const cells = columns.map((column, place) => {
+        const cell = row[column] ?? { text: '' };
+        // Nothing stands to the right of the last one.
+        return padded(cell, place === columns.length - 1 ? 0 : (widths[column] ?? 0), screen);
+      });
+      return (indent + (index === 0 ? '' : GAP) + cells.join(GAP)).trimEnd();
+    }),
+  );
+}
+
+/** Such rows under their titles. */
 export function table(
   titles: readonly string[],
   rows: readonly (readonly Cell[])[],
   screen: Screen,
   indent = '',
 ): readonly string[] {
-  const all = [titles.map((text): Cell => ({ text, tone: 'heading' })), ...rows];
-  const last = titles.length - 1;
-  const widths = titles.map((_, column) =>
-    all.reduce((most, row) => Math.max(most, widthOf(row[column]?.text ?? '')), 0),
-  );
-  const total =
-    indent.length + widths.reduce((sum, width) => sum + width + GAP.length, -GAP.length);
-  const folded = screen.width !== undefined && total > screen.width;
-  const lines: string[] = [];
-  for (const row of all) {
-    const first = row
-      .slice(0, last)
-      .map((cell, column) => padded(cell, widths[column] ?? 0, screen));
-    const end = row[last] ?? { text: '' };
-    const tail = paint(end.text, end.tone ?? 'plain', screen);
-    if (folded) {
-      lines.push((indent + first.join(GAP)).trimEnd(), `${indent}${GAP}${tail}`);
-    } else {
-      lines.push((indent + [...first, tail].join(GAP)).trimEnd());
-    }
-  }
-  return lines;
+  const head = titles.map((text): Cell => ({ text, tone: 'heading' }));
+  return aligned([head, ...rows], screen, indent);
 }
 
 function isScalar(value: unknown): boolean {
@@ -102,7 +189,13 @@ function isScalar(value: unknown): boolean {
 }
 
 function scalarText(value: unknown): string {
-  return shown(typeof value === 'string' ? value : String(value));
+  const text = typeof value === 'string' ? value : String(value);
+  const timer = parseTimer(text);
+  if (timer === undefined) return shown(text);
+  const { leftMs, ofMs } = timer;
+  return leftMs === undefined
+    ? `off (${duration(ofMs)})`
+    : `in ${duration(leftMs)} (of ${duration(ofMs)})`;
 }
 
 /** Whatever JSON can hold, as indented `key: value` lines; keys of one level are aligned. */

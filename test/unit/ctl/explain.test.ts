@@ -1,5 +1,4 @@
 import { describe, expect, it } from 'vitest';
-import { duration } from '../../../src/ctl/explanation.ts';
 import { stacctl } from '../../../src/ctl/tools.ts';
 import { pipe, run, state } from './harness.ts';
 
@@ -104,21 +103,5 @@ describe('explain', () => {
   it('prints the values of the interface as JSON', async () => {
     const { stdout } = await run(stacctl, ['explain', '-o', 'json'], { state: STATE });
     expect(JSON.parse(stdout)).toEqual(explanation);
-  });
-});
-
-describe('a time', () => {
-  it.each([
-    [0, '0 s'],
-    [-5, '0 s'],
-    [12_400, '12 s'],
-    [59_600, '1 min'],
-    [125_000, '2 min 5 s'],
-    [3_600_000, '1 h'],
-    [3 * 3_600_000 + 240_000, '3 h 4 min'],
-    [26 * 3_600_000, '1 d 2 h'],
-    [90 * 86_400_000, '90 d'],
-  ])('of %i ms is %s', (ms, words) => {
-    expect(duration(ms)).toBe(words);
   });
 });

@@ -43,11 +43,11 @@ describe('ls', () => {
   it('aligns and sorts controllers of every state', async () => {
     const { stdout } = await run(stafctl, ['ls'], { state: several });
     expect(stdout.split('\n')).toEqual([
-      'DEVICE  STATE          TRANSPORT  TRADDR                                       TRSVCID  SUBSYSNQN',
-      `nvme0   queued         fc         nn-0x201700a09890f5bf:pn-0x201900a09890f5bf  -        ${NQN}`,
-      `-       connecting     rdma       fe80::1%eth0                                 4420     ${NQN}`,
-      `-       retry in 1.8s  tcp        192.168.1.9                                  8009     ${NQN}`,
-      `nvme10  connected      tcp        192.168.1.10                                 8009     ${NQN}`,
+      'DEVICE  STATE           TRANSPORT  TRADDR                                       TRSVCID  SUBSYSNQN',
+      `nvme0   queued          fc         nn-0x201700a09890f5bf:pn-0x201900a09890f5bf  -        ${NQN}`,
+      `-       connecting      rdma       fe80::1%eth0                                 4420     ${NQN}`,
+      `-       retries in 2 s  tcp        192.168.1.9                                  8009     ${NQN}`,
+      `nvme10  connected       tcp        192.168.1.10                                 8009     ${NQN}`,
       '',
     ]);
   });
@@ -83,9 +83,9 @@ describe('ls', () => {
     const screen = { colour: true, width: 200 };
     const { stdout } = await run(stafctl, ['ls'], { state: several, screen });
     expect(stdout).toContain('\u001b[1mDEVICE\u001b[0m');
-    expect(stdout).toContain('\u001b[32mconnected\u001b[0m      tcp');
-    expect(stdout).toContain('\u001b[33mretry in 1.8s\u001b[0m  tcp');
-    expect(stdout).toContain('\u001b[31mqueued\u001b[0m         fc');
+    expect(stdout).toContain('\u001b[32mconnected\u001b[0m       tcp');
+    expect(stdout).toContain('\u001b[33mretries in 2 s\u001b[0m  tcp');
+    expect(stdout).toContain('\u001b[31mqueued\u001b[0m          fc');
   });
 
   it('escapes what a network could have put in', async () => {
@@ -175,7 +175,7 @@ describe('the state of a controller', () => {
     [{ connected: 'True', 'kernel state': 'connecting' }, 'reconnecting'],
     [{ connected: 'True', 'kernel state': 'resetting' }, 'resetting'],
     [{ connected: 'False', 'retry connect timer': '60.0s [off]' }, 'not connected'],
-    [{ connected: 'False', 'retry connect timer': '60.0s [59.1s]' }, 'retry in 59.1s'],
+    [{ connected: 'False', 'retry connect timer': '60.0s [59.1s]' }, 'retries in 59 s'],
     [{ connected: 'False', 'retry connect timer': 'nonsense' }, 'not connected'],
     [{ connected: 'False', state: 'probing' }, 'probing'],
     [
@@ -185,7 +185,7 @@ describe('the state of a controller', () => {
         'poll timer': '900.0s [512.3s]',
         state: 'disconnected until the next poll',
       },
-      'next poll in 512.3s',
+      'next poll in 8 min 32 s',
     ],
   ])('%o reads as %s', (dictionary, text) => {
     expect(stateOf(dictionary).text).toBe(text);
