@@ -24,6 +24,7 @@ export type Request = { readonly output: OutputFormat } & (
   | { readonly kind: 'trace'; readonly on: boolean }
   | { readonly kind: 'status' }
   | { readonly kind: 'tree' }
+  | { readonly kind: 'watch' }
   | { readonly kind: 'explain'; readonly what: string | undefined }
   | { readonly kind: 'ls'; readonly detailed: boolean }
   | { readonly kind: 'dlp'; readonly filter: ControllerFilter }
@@ -151,6 +152,15 @@ export function commandLineOf(
     .addOption(outputOption())
     .action((what: string | undefined, options: OutputOptions) =>
       accept({ kind: 'explain', what, output: outputOf(program, options) }),
+    );
+  program
+    .command('watch')
+    .description(
+      `show the ${tool.controllers} and what happens to them, until it is interrupted (Ctrl-C)`,
+    )
+    .addOption(outputOption())
+    .action((options: OutputOptions) =>
+      accept({ kind: 'watch', output: outputOf(program, options) }),
     );
   if (tool.hasLogPages) {
     addDlp(program, accept);

@@ -26,6 +26,10 @@ export function explainFailure(daemon: Tool['daemon'], thrown: unknown): string 
       return `${daemon} does not answer (${text}); see: systemctl status ${daemon}`;
     case errorNames.accessDenied:
       return `access to ${daemon} is denied; try it as root`;
+    case errorNames.unknownInterface:
+    case errorNames.unknownMethod:
+    case errorNames.unknownObject:
+      return `${daemon} is of a version that cannot answer this (${text})`;
     default:
       return `${daemon} refused: ${text} (${shown(thrown.errorName)})`;
   }

@@ -10,12 +10,14 @@ export function text(row: Row, key: string): string {
   return typeof value === 'string' ? value : '';
 }
 
-function texts(row: Row, key: string): readonly string[] {
+/** A list of strings of a row; empty if it has none. */
+export function texts(row: Row, key: string): readonly string[] {
   const value = row[key];
   return Array.isArray(value) ? value.map(String) : [];
 }
 
-function milliseconds(row: Row, key: string): number | undefined {
+/** Undefined where a row has no such time. */
+export function milliseconds(row: Row, key: string): number | undefined {
   const value = row[key];
   return typeof value === 'number' && Number.isFinite(value) ? value : undefined;
 }
@@ -25,6 +27,11 @@ const TONES: Readonly<Record<string, Tone>> = {
   resting: 'good',
   held: 'bad',
 };
+
+/** How a state is to be seen. */
+export function toneOf(state: string): Tone {
+  return TONES[state] ?? 'waiting';
+}
 
 /** The order of `ls`. */
 export function sortedRows(rows: readonly Row[]): readonly Row[] {
@@ -44,7 +51,7 @@ function stateLine(row: Row, screen: Screen): string {
   const [device, why] = [text(row, 'device'), text(row, 'why')];
   const as = device === '' ? '' : ` as ${shown(device)}`;
   const because = why === '' ? '' : `: ${shown(why)}`;
-  return `${paint(shown(state), TONES[state] ?? 'waiting', screen)}${as}${because}`;
+  return `${paint(shown(state), toneOf(state), screen)}${as}${because}`;
 }
 
 function nextLine(row: Row): readonly string[] {

@@ -1,6 +1,6 @@
 /** Joins a command to the process that it runs in. */
 import { reportBrokenOutput } from '../platform/broken-output.ts';
-import { kernelView, openBus, screenOf } from './process.ts';
+import { kernelView, openBus, screenOf, stage } from './process.ts';
 import { runCtl } from './run.ts';
 import type { Tool } from './tools.ts';
 
@@ -15,6 +15,7 @@ export async function main(tool: Tool): Promise<void> {
     stdout: (text) => void stdout.write(text),
     stderr: (text) => void stderr.write(text),
     openBus,
+    stage,
     kernelView,
   });
   process.exitCode ??= status;

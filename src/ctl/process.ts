@@ -2,6 +2,7 @@
 import type { SystemBus } from '../platform/dbus/system-bus.ts';
 import type { KernelView } from './kernel-view.ts';
 import type { Screen } from './text.ts';
+import type { Stage } from './watch/stage.ts';
 
 /**
  * How to print to a stream. NO_COLOR counts if it is set to anything (https://no-color.org: an empty
@@ -28,4 +29,10 @@ export async function openBus(): Promise<SystemBus> {
   // Loaded only when needed: `--help` and mistakes must not wait for the D-Bus library.
   const { createSystemBus } = await import('../platform/dbus/system-bus.ts');
   return createSystemBus();
+}
+
+/** The terminal, the signals and the time of this process. */
+export async function stage(): Promise<Stage> {
+  const { processStage } = await import('./watch/stage.ts');
+  return processStage();
 }

@@ -14,6 +14,7 @@ import { subsystemsOf } from './subsystem-tree.ts';
 import { shown } from './text.ts';
 import type { Screen } from './text.ts';
 import type { Tool } from './tools.ts';
+import type { Stage } from './watch/stage.ts';
 
 export interface CtlContext {
   /** What follows the program's name. */
@@ -24,6 +25,8 @@ export interface CtlContext {
   readonly stderr: (text: string) => void;
   /** Called only when there is something to ask. Rejects with BusError. */
   readonly openBus: () => Promise<Bus>;
+  /** Called only for `watch`. */
+  readonly stage: () => Promise<Stage>;
   /** Rejects with PortError. */
   readonly kernelView: () => Promise<KernelView>;
 }
@@ -131,7 +134,7 @@ async function kernelTree(
   }
 }
 
-type DaemonRequest = Exclude<Request, { readonly kind: 'tree' }>;
+type DaemonRequest = Exclude<Request, { readonly kind: 'tree' | 'watch' }>;
 
 async function ask(tool: Tool, daemon: Daemon, request: DaemonRequest): Promise<Answer> {
   switch (request.kind) {
@@ -187,6 +190,13 @@ export async function runCtl(tool: Tool, context: CtlContext): Promise<number> {
       bus = await context.openBus();
       return new Daemon(bus, tool);
     };
+    if (request.kind === 'watch') {
+      // Loaded only when needed: the other commands are to be quick.
+      const { runWatch } = await import('./watch/run.ts');
+      bus = await context.openBus();
+      await runWatch(tool, request.output, { ...context, bus, stage: await context.stage() });
+      return 0;
+    }
     const answer =
       request.kind === 'tree'
         ? await kernelTree(tool, open, context)

@@ -89,6 +89,9 @@ export function parseTimer(text: string): Timer | undefined {
   return { ofMs: Number(of) * 1000, leftMs: left === undefined ? undefined : Number(left) * 1000 };
 }
 
+/** Ends every colour. */
+const PLAIN = '\u001b[0m';
+
 const MAX_SHOWN = 1024;
 const GAP = '  ';
 
@@ -99,7 +102,7 @@ export function shown(text: string): string {
 
 export function paint(text: string, tone: Tone, screen: Screen): string {
   const code = CODES[tone];
-  return screen.colour && code !== '' && text !== '' ? `\u001b[${code}m${text}\u001b[0m` : text;
+  return screen.colour && code !== '' && text !== '' ? `\u001b[${code}m${text}${PLAIN}` : text;
 }
 
 /** East Asian wide and emoji characters take two columns; marks that combine take none. */
@@ -219,9 +222,8 @@ export function tree(value: unknown, screen: Screen, indent = ''): readonly stri
   });
 }
 
-/** JSON that cannot disturb a terminal either: what is not printable is escaped as \uNNNN. */
-export function json(value: unknown): string {
-  return JSON.stringify(value, null, 2).replace(/[\p{C}\p{Zl}\p{Zp}]/gu, (character) => {
+function withoutControls(text: string): string {
+  return text.replace(/[\p{C}\p{Zl}\p{Zp}]/gu, (character) => {
     if (character === '\n') return character;
     let escaped = '';
     for (let unit = 0; unit < character.length; unit += 1) {
@@ -229,4 +231,36 @@ export function json(value: unknown): string {
     }
     return escaped;
   });
+}
+
+/** JSON that cannot disturb a terminal either: what is not printable is escaped as \uNNNN. */
+export function json(value: unknown): string {
+  return withoutControls(JSON.stringify(value, null, 2));
+}
+
+/** The same on one line, with its end. */
+export function jsonLine(value: unknown): string {
+  return `${withoutControls(JSON.stringify(value))}\n`;
+}
+
+/** How `paint` begins and ends a colour: the one control character that a line can have. */
+const SGR = /\p{Cc}\[[0-9;]*m/gu;
+const PIECES = new RegExp(`${SGR.source}|\\P{M}\\p{M}*`, 'gu');
+
+/** A painted line cut to so many columns, its colours ended. */
+export function clipped(line: string, columns: number): string {
+  if (widthOf(line.replaceAll(SGR, '')) <= columns) return line;
+  let [cut, width, painted] = ['', 0, false];
+  for (const [piece] of line.matchAll(PIECES)) {
+    if (piece.startsWith('\u001b')) {
+      painted = piece !== PLAIN;
+      cut += piece;
+    } else {
+      width += widthOf(piece);
+      // One column is for the mark that something is missing.
+      if (width >= columns) break;
+      cut += piece;
+    }
+  }
+  return `${cut}…${painted ? PLAIN : ''}`;
 }

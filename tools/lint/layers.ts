@@ -118,6 +118,7 @@ export const layers: LayerTable = {
         'src/ports/',
         'src/platform/broken-output.ts',
         'src/platform/bus*',
+        'src/platform/clock.ts',
         'src/platform/dbus*',
         'dbus/*',
       ],

@@ -1,22 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { stacctl } from '../../../src/ctl/tools.ts';
 import { pipe, run, state } from './harness.ts';
+import { row } from './rows.ts';
 
 const LINE = 'configured by /etc/stas/stacd.conf, line 12';
 const LISTED = 'listed by the discovery log of (tcp, 192.168.1.10, 8009, nqn.dc)';
-
-function row(traddr: string, fields: Readonly<Record<string, unknown>>) {
-  const tid = { transport: 'tcp', traddr, trsvcid: '4420', subsysnqn: `nqn.of-${traddr}` };
-  const rest = { device: '', state: 'connected', why: '', next: '', attempts: 0, sources: [] };
-  return {
-    ...tid,
-    ...rest,
-    'last-error': '',
-    'last-error-code': '',
-    'kept-because': '',
-    ...fields,
-  };
-}
 
 const REFUSED = 'connect: connection refused: nothing listens there (ECONNREFUSED)';
 

@@ -1,11 +1,14 @@
 /** Runs a command against a stand-in daemon on the fake bus. */
+import { vi } from 'vitest';
 import type { KernelView } from '../../../src/ctl/kernel-view.ts';
 import { runCtl } from '../../../src/ctl/run.ts';
 import type { Screen } from '../../../src/ctl/text.ts';
 import type { Tool } from '../../../src/ctl/tools.ts';
 import type { Bus } from '../../../src/ports/bus.ts';
 import { PortError } from '../../../src/ports/errors.ts';
-import { FakeBusDaemon } from '../../fakes/fake-bus.ts';
+import type { Size } from '../../../src/ctl/watch/stage.ts';
+import { FakeClock } from '../../fakes/clock.ts';
+import { FakeBusDaemon, type FakeBus } from '../../fakes/fake-bus.ts';
 import { standIn } from './stand-in.ts';
 import type { Dictionary, StandInController, StandInState } from './stand-in.ts';
 
@@ -24,15 +27,56 @@ export interface RunOptions {
   readonly openBus?: () => Promise<Bus>;
   /** Nothing is connected if absent. */
   readonly kernel?: KernelView | PortError;
+  /** What happens during a watch, which is ended after it. */
+  readonly meanwhile?: (world: WatchWorld) => Promise<void>;
+  /** A terminal to watch on. */
+  readonly size?: Size;
+}
+
+/** What a test does to a watch. */
+export interface WatchWorld {
+  readonly clock: FakeClock;
+  readonly daemon: FakeBusDaemon;
+  /** The connection that the stand-in is on. */
+  readonly bus: FakeBus;
+  /** Printed so far. */
+  readonly printed: () => string;
+  /** The daemon tells that controllers have changed; resolves when that was seen. */
+  changed(): Promise<void>;
+  resize(size: Size): Promise<void>;
+  suspend(): Promise<void>;
 }
 
 const NO_CONNECTIONS: KernelView = { controllers: [], uses: new Map(), bytes: new Map() };
 
 export async function run(tool: Tool, args: readonly string[], options: RunOptions = {}) {
-  const daemon = new FakeBusDaemon();
-  if (options.state !== undefined) await standIn(daemon.connect(), tool, options.state);
+  const [daemon, clock] = [new FakeBusDaemon(), new FakeClock()];
+  const standInBus = daemon.connect();
+  if (options.state !== undefined) await standIn(standInBus, tool, options.state);
   let [stdout, stderr] = ['', ''];
-  const status = await runCtl(tool, {
+  let { size } = options;
+  const listeners: Record<'end' | 'resize' | 'suspend', () => void> = {
+    end: () => undefined,
+    resize: () => undefined,
+    suspend: () => undefined,
+  };
+  const world: WatchWorld = {
+    ...{ clock, daemon, bus: standInBus, printed: () => stdout },
+    changed: async () => {
+      standInBus.emitSignal(tool.path, tool.v1Interface, 'controllers_changed', []);
+      await clock.advance(0);
+    },
+    resize: async (other) => {
+      size = other;
+      listeners.resize();
+      await clock.advance(0);
+    },
+    suspend: async () => {
+      listeners.suspend();
+      await clock.advance(0);
+    },
+  };
+  const running = runCtl(tool, {
     args,
     version: '1.2.3',
     screen: options.screen ?? pipe,
@@ -43,7 +87,22 @@ export async function run(tool: Tool, args: readonly string[], options: RunOptio
       return kernel instanceof PortError ? Promise.reject(kernel) : Promise.resolve(kernel);
     },
     openBus: options.openBus ?? (() => Promise.resolve(daemon.connect())),
+    stage: () =>
+      Promise.resolve({
+        clock,
+        size: () => size,
+        onResize: (listener) => void (listeners.resize = listener),
+        onSuspend: (listener) => void (listeners.suspend = listener),
+        onEnd: (listener) => void (listeners.end = listener),
+      }),
   });
+  if (args.includes('watch')) {
+    await vi.dynamicImportSettled();
+    await clock.advance(0);
+    await options.meanwhile?.(world);
+    listeners.end();
+  }
+  const status = await running;
   return { status, stdout, stderr } satisfies Outcome;
 }
 

@@ -24,7 +24,7 @@ export interface StandInExplanation {
 }
 
 export interface StandInState {
-  readonly explanation?: StandInExplanation;
+  explanation?: StandInExplanation;
   readonly controllers: readonly StandInController[];
   readonly processInfo: Readonly<Record<string, unknown>>;
   /** What preview_reload answers, and what it was last asked with. */
