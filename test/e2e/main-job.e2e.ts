@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, it, onTestFinished } from 'vitest';
+import { expectIntrospection, expectPolicy } from './bus-contract.ts';
 import {
   entries,
   identity,
@@ -21,7 +22,7 @@ describe('the main job', () => {
     await here.reset();
   });
 
-  it('finds a configured discovery controller over IPv4 and connects what it lists', async () => {
+  it('finds a configured discovery controller over IPv4, connects what it lists, and is on the bus as its contract says', async () => {
     await here.targets({ ports: [LOCAL_PORT], subsystems: subsystems(1) });
     await here.addDc({ entries: entries(1) });
     await here.configure('stafd', stafdConf('transport=tcp;traddr=127.0.0.1'));
@@ -47,6 +48,8 @@ describe('the main job', () => {
       subsysnqn: subsystemNqn(0),
       device: liveIo(kernel)[0]?.device,
     });
+    await expectIntrospection(here);
+    await expectPolicy(here);
   });
 
   it('does the same over IPv6', async () => {
