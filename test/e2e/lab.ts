@@ -118,7 +118,7 @@ function say(line: string): void {
 }
 
 /** A program for the machine, of what the repository has. */
-export async function bundle(entry: string): Promise<Uint8Array> {
+async function bundle(entry: string): Promise<Uint8Array> {
   const result = await build({
     entryPoints: [entry],
     bundle: true,

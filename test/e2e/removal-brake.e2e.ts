@@ -2,12 +2,10 @@
  * What stacd does when a discovery controller says by mistake that what is connected is gone. In
  * order, on the same connections.
  */
-import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { addKeptNamespace, keptBlock, mountKept } from './kept-namespace.ts';
 import {
-  bundle,
   entries,
-  GUEST,
   identity,
   liveIo,
   LOCAL_PORT,
@@ -119,29 +117,5 @@ describe('a log that no longer lists what is connected', () => {
     // Nothing new.
     await said(/Held back: [0-9]+ of/, 4);
     await said(/Confirmed/);
-  });
-
-  it("believes the original's stafd, which cannot say that it does not know, after 30 s", async () => {
-    const { machine } = here;
-    await here.systemctl('stop stafd');
-    await here.configure('stacd', '');
-    await here.systemctl('reload stacd');
-    const [program, says] = [`${GUEST}/original-stafd.mjs`, '/run/original-stafd.json'];
-    await machine.writeFile(program, await bundle('test/e2e/guest/original-stafd.ts'));
-    const dc = { transport: 'tcp', traddr: '127.0.0.1', trsvcid: '8009', subsysnqn: 'nqn.dc' };
-    const page = { trtype: 'tcp', adrfam: 'ipv4', traddr: '127.0.0.1', trsvcid: '4420' };
-    const listing = (...pages: readonly unknown[]): Promise<void> =>
-      machine.writeFile(says, JSON.stringify([{ 'discovery-controller': dc, 'log-pages': pages }]));
-    await listing({ ...page, subtype: 'nvme', subnqn: subsystemNqn(1) });
-    onTestFinished(async () => {
-      await machine.exec('systemctl stop original-stafd');
-    });
-    await machine.sh(`systemd-run --quiet --unit=original-stafd /usr/bin/node ${program} ${says}`);
-    await here.kernelUntil('one', (all) => liveIo(all).length === 1);
-    await listing();
-    const told = Date.now();
-    await machine.sh('systemctl kill -s USR1 original-stafd');
-    await here.kernelUntil('none', (all) => liveIo(all).length === 0);
-    expect(Date.now() - told).toBeGreaterThanOrEqual(30_000);
   });
 });

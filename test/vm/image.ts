@@ -29,6 +29,7 @@ import { shellQuote } from './guest-agent.ts';
 import customizeBody from './image/customize.sh';
 import prepare from './image/prepare.sh';
 import { lock } from './lock.ts';
+import { peerIngredients } from './peer.ts';
 import { removeTree, Steps } from './steps.ts';
 
 /** Debian releases that an image can be made of. */
@@ -88,9 +89,10 @@ export async function ensureImage(options: ImageOptions = {}): Promise<Image> {
     throw new VmError('missing-program', `the machine needs an x86_64 host, this one is ${arch()}`);
   }
   const cache = join(cacheDirectory(), 'images');
-  const include = packages(suite);
-  const customize = customizeScript();
-  const key = cacheKey([suite, diskSize, ...include, prepare, customize]);
+  const peer = peerIngredients(suite);
+  const include = [...packages(suite), ...peer.packages];
+  const customize = [...peer.hooks, customizeScript()];
+  const key = cacheKey([suite, diskSize, ...include, prepare, ...customize]);
   const directory = join(cache, `${suite}-${key}`);
   const image: Image = {
     suite,
@@ -120,7 +122,7 @@ export async function ensureImage(options: ImageOptions = {}): Promise<Image> {
 async function build(
   image: Image,
   include: readonly string[],
-  customize: string,
+  customize: readonly string[],
   cache: string,
   log: (line: string) => void,
 ): Promise<void> {
@@ -155,7 +157,7 @@ async function build(
         (directory) => `--dpkgopt=path-exclude=/usr/share/${directory}/*`,
       ),
       `--essential-hook=${prepare}`,
-      `--customize-hook=${customize}`,
+      ...customize.map((hook) => `--customize-hook=${hook}`),
       image.suite,
       root,
     ]);
