@@ -13,11 +13,13 @@ import type { KernelController } from '../nvme/kernel-controller.ts';
 import { disconnect, disconnectFailed, gone, remove, stay } from './controller-disposal.ts';
 import {
   deadline,
+  type ConnectStage,
   type ControllerModel,
   type Effect,
   type Failure,
   type Input,
   type QueueLane,
+  type Report,
   type Step,
   type StepContext,
 } from './controller-model.ts';
@@ -199,8 +201,11 @@ function failed(
   const toldCodes = first ? [...model.toldCodes, error.code] : model.toldCodes;
   const failing = { failingSince, toldCodes, outOfReachSince, hangs };
   const tried = { ...model, attempts, lastError: error, ...failing };
+  const byProbe = model.phase.kind === 'probing';
+  const stage: ConnectStage = byProbe ? 'probe' : 'kernel';
   if (policy.maxAttempts > 0 && attempts >= policy.maxAttempts) {
-    const effects: Effect[] = [{ kind: 'report', report: { kind: 'held', attempts } }];
+    const report: Report = { kind: 'held', attempts, error, stage };
+    const effects: Effect[] = [{ kind: 'report', report }];
     if (model.doubtful) effects.push({ kind: 'dequeue' });
     return { model: { ...tried, doubtful: false, phase: { kind: 'held', why: 'ncc' } }, effects };
   }
@@ -209,12 +214,11 @@ function failed(
     {
       kind: 'report',
       report: {
-        ...{ kind: 'connect-failed', error, first, delayMs },
+        ...{ kind: 'connect-failed', error, first, delayMs, stage },
         hungMs: hangs ? heldMs : undefined,
       },
     },
   ];
-  const byProbe = model.phase.kind === 'probing';
   const kernelFailed = byProbe ? model.kernelFailed : now;
   const doubtfulDue =
     byProbe &&

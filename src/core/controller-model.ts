@@ -151,6 +151,9 @@ export type Effect =
   | { readonly kind: 'report'; readonly report: Report }
   | { readonly kind: 'gone' };
 
+/** Who found that a controller cannot be connected: the probe of its address, or the kernel. */
+export type ConnectStage = 'probe' | 'kernel';
+
 /** What an operator should hear: one when a spell of failures begins, one when it ends. */
 export type Report =
   | {
@@ -167,8 +170,14 @@ export type Report =
       readonly delayMs: number;
       /** How long others had to wait for it, where that was long. */
       readonly hungMs: number | undefined;
+      readonly stage: ConnectStage;
     }
-  | { readonly kind: 'held'; readonly attempts: number }
+  | {
+      readonly kind: 'held';
+      readonly attempts: number;
+      readonly error: Failure;
+      readonly stage: ConnectStage;
+    }
   | { readonly kind: 'lost'; readonly device: string }
   | { readonly kind: 'parting'; readonly device: string; readonly everyMs: number }
   | {
@@ -181,6 +190,8 @@ export type Report =
   | { readonly kind: 'op-refused'; readonly op: DiscoveryOp; readonly error: Failure }
   /** Told by the driver, as is `spared`: only there it is known which of the two it is. */
   | { readonly kind: 'disconnecting'; readonly device: string }
+  /** Told by the driver, too, after `disconnecting`. */
+  | { readonly kind: 'disconnected'; readonly device: string }
   /** `why` continues "it is …". */
   | { readonly kind: 'spared'; readonly device: string; readonly why: string }
   | { readonly kind: 'disconnect-failed'; readonly error: Failure; readonly device: string };

@@ -4,6 +4,7 @@
  */
 import { Command, CommanderError, Option } from 'commander';
 import { TRANSPORTS, WELL_KNOWN_DISCOVERY_NQN } from '../nvme/transport-id.ts';
+import type { MetricsFormat } from './metrics.ts';
 import type { Tool } from './tools.ts';
 
 export type OutputFormat = 'table' | 'json';
@@ -25,6 +26,7 @@ export type Request = { readonly output: OutputFormat } & (
   | { readonly kind: 'status' }
   | { readonly kind: 'tree' }
   | { readonly kind: 'watch' }
+  | { readonly kind: 'metrics'; readonly format: MetricsFormat }
   | { readonly kind: 'explain'; readonly what: string | undefined }
   | { readonly kind: 'ls'; readonly detailed: boolean }
   | { readonly kind: 'dlp'; readonly filter: ControllerFilter }
@@ -38,7 +40,7 @@ export type ParsedCommandLine =
   | { readonly kind: 'wrong'; readonly text: string };
 
 interface OutputOptions {
-  readonly output?: OutputFormat;
+  readonly output?: OutputFormat | undefined;
 }
 
 interface DetailedOptions extends OutputOptions {
@@ -95,6 +97,27 @@ function addDlp(program: Command, accept: (request: Request) => void): void {
     });
 }
 
+function addMetrics(program: Command, accept: (request: Request) => void): void {
+  const formats = ['openmetrics', 'prometheus', 'json'] as const;
+  program
+    .command('metrics')
+    .description('print what the daemon counts, for monitoring')
+    .addOption(
+      new Option(
+        '-o, --output <format>',
+        "output format, openmetrics unless given; prometheus is what node_exporter's textfile collector reads",
+      ).choices(formats),
+    )
+    .action((options: { readonly output?: (typeof formats)[number] }) => {
+      const { output } = options;
+      accept({
+        kind: 'metrics',
+        format: output === 'prometheus' ? output : 'openmetrics',
+        output: output === undefined || output === 'json' ? outputOf(program, { output }) : 'table',
+      });
+    });
+}
+
 /** `-o` is understood before the command's name and after it. */
 function outputOf(program: Command, options: OutputOptions): OutputFormat {
   return options.output ?? program.opts<OutputOptions>().output ?? 'table';
@@ -111,6 +134,8 @@ export function commandLineOf(
     .description(tool.description)
     .version(`nvme-stas ${version}`, '-v, --version', 'print the version')
     .helpOption('-h, --help', 'print this help')
+    // What follows a command's name is the command's: formats differ.
+    .enablePositionalOptions()
     .addOption(outputOption());
   for (const [name, on, description] of [
     ['tron', true, 'switch tracing on: the daemon logs debug lines'],
@@ -162,6 +187,7 @@ export function commandLineOf(
     .action((options: OutputOptions) =>
       accept({ kind: 'watch', output: outputOf(program, options) }),
     );
+  addMetrics(program, accept);
   if (tool.hasLogPages) {
     addDlp(program, accept);
     program

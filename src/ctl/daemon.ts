@@ -22,6 +22,20 @@ export interface Explanation {
   readonly notes: readonly string[];
 }
 
+/** What a daemon counts of one thing, in the terms of OpenMetrics. */
+export interface MetricFamily {
+  /** Of a counter, with its `_total`. */
+  readonly name: string;
+  readonly type: 'counter' | 'gauge' | 'histogram';
+  readonly help: string;
+  readonly samples: readonly {
+    /** What follows the name. */
+    readonly suffix: string;
+    readonly labels: Dictionary;
+    readonly value: number;
+  }[];
+}
+
 /** The daemon answered with something that its interface does not allow. */
 export class UnexpectedAnswer extends Error {
   override readonly name = 'UnexpectedAnswer';
@@ -57,6 +71,31 @@ function rows(value: unknown): readonly Row[] {
     if (!isObject(item)) throw new UnexpectedAnswer('not a dictionary');
     return item;
   });
+}
+
+const METRIC_NAME = /^[a-z_:][a-z0-9_:]*$/i;
+const LABEL_NAME = /^[a-z_][a-z0-9_]*$/i;
+const METRIC_TYPES = ['counter', 'gauge', 'histogram'] as const;
+
+function sample(value: unknown): MetricFamily['samples'][number] {
+  if (!Array.isArray(value)) throw new UnexpectedAnswer('not a sample');
+  const [suffix, given, number] = value as readonly unknown[];
+  const labels = dictionary(given);
+  const named = Object.keys(labels).every((name) => LABEL_NAME.test(name));
+  if (typeof suffix !== 'string' || !/^[a-z_]*$/.test(suffix) || !named) {
+    throw new UnexpectedAnswer('not the name of a sample');
+  }
+  if (typeof number !== 'number') throw new UnexpectedAnswer('not a number');
+  return { suffix, labels, value: number };
+}
+
+function metricFamily({ help, name, samples, type: word }: Row): MetricFamily {
+  const type = METRIC_TYPES.find((known) => known === word);
+  if (typeof name !== 'string' || !METRIC_NAME.test(name) || typeof help !== 'string') {
+    throw new UnexpectedAnswer('not the name of a metric');
+  }
+  if (type === undefined || !Array.isArray(samples)) throw new UnexpectedAnswer('not a metric');
+  return { name, type, help, samples: samples.map(sample) };
 }
 
 function parseJson(value: unknown): unknown {
@@ -143,6 +182,10 @@ export class Daemon {
     );
     if (!Array.isArray(notes)) throw new UnexpectedAnswer('not a list');
     return { controllers: rows(controllers), absent: rows(absent), notes: notes.map(String) };
+  }
+
+  async metrics(): Promise<readonly MetricFamily[]> {
+    return rows(await this.#call(this.#tool.v1Interface, 'metrics', '', [])).map(metricFamily);
   }
 
   /** What its interface documents; `removedDcs` is for stacd only. */

@@ -1,5 +1,5 @@
 /** What the commands print, from the daemons' dictionaries. Pure: text in, lines out. */
-import type { Dictionary, DiscoveryLogOf, Explanation } from './daemon.ts';
+import type { Dictionary, DiscoveryLogOf, Explanation, MetricFamily } from './daemon.ts';
 import { explanationLines } from './explanation.ts';
 import { treeJson, treeLines, type SubsystemTree } from './subsystem-tree.ts';
 import {
@@ -27,6 +27,12 @@ export type Answer =
   | { readonly kind: 'log'; readonly entries: readonly Dictionary[] }
   | { readonly kind: 'logs'; readonly detailed: boolean; readonly logs: readonly DiscoveryLogOf[] }
   | { readonly kind: 'tree'; readonly tree: SubsystemTree }
+  /** `text`: of a program's format, printed as it is. */
+  | {
+      readonly kind: 'metrics';
+      readonly families: readonly MetricFamily[];
+      readonly text: string;
+    }
   | { readonly kind: 'explanation'; readonly explanation: Explanation }
   | {
       readonly kind: 'status';
@@ -206,6 +212,8 @@ export function renderText(tool: Tool, answer: Answer, screen: Screen): string {
         return logsLines(tool, answer.logs, answer.detailed, screen);
       case 'tree':
         return treeLines(answer.tree, screen);
+      case 'metrics':
+        return [answer.text.trimEnd()];
       case 'explanation':
         return explanationLines(tool, answer.explanation, screen);
       case 'status':
@@ -232,6 +240,8 @@ export function renderJson(answer: Answer): string {
         }));
       case 'tree':
         return treeJson(answer.tree);
+      case 'metrics':
+        return answer.families;
       case 'explanation':
         return answer.explanation;
       case 'status':

@@ -142,6 +142,11 @@ async function ask(tool: Tool, daemon: Daemon, request: DaemonRequest): Promise<
       return { kind: 'trace', on: await daemon.setTracing(request.on) };
     case 'status':
       return status(tool, daemon);
+    case 'metrics': {
+      const families = await daemon.metrics();
+      const { metricsText } = await import('./metrics.ts');
+      return { kind: 'metrics', families, text: metricsText(families, request.format) };
+    }
     case 'explain':
       return explanation(tool, daemon, request.what);
     case 'ls': {

@@ -34,6 +34,7 @@ import type { PresentFiles } from '../runtime/reload-preview.ts';
 import { daemonCommand, type CommandLine, type DaemonName } from './command-line.ts';
 import { Lifecycle } from './lifecycle.ts';
 import { SettingsReader, type Settings } from './settings.ts';
+import { processUsage } from './usage.ts';
 
 const EX_CONFIG = 78;
 const EX_USAGE = 2;
@@ -179,6 +180,7 @@ async function run(definition: DaemonDefinition, options: CommandLine): Promise<
     fabrics,
     facts: () => ({
       lkcPath,
+      usage: processUsage,
       fabricsOptions,
       version: __VERSION__,
       libnvmeVersion: fabrics.libnvmeVersion,

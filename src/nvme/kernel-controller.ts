@@ -30,3 +30,8 @@ export interface KernelController {
   /** Whether it has namespaces or paths below it. */
   readonly hasChildren: boolean;
 }
+
+/** Whether its end has begun: nobody can hold it any more. */
+export function isLeaving({ state }: KernelController): boolean {
+  return state.startsWith('deleting') || state === 'dead';
+}

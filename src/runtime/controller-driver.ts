@@ -19,7 +19,7 @@ import {
 } from '../core/controller-model.ts';
 import type { ConnectOptions, ProbeMode } from '../nvme/connect-options.ts';
 import { matchesConnection, sameTarget } from '../nvme/connection-match.ts';
-import type { KernelController } from '../nvme/kernel-controller.ts';
+import { isLeaving, type KernelController } from '../nvme/kernel-controller.ts';
 import { tidKey, type TidKey, type TransportId } from '../nvme/transport-id.ts';
 import type { Disposable } from '../ports/disposable.ts';
 import { PortError, toPortError } from '../ports/errors.ts';
@@ -61,8 +61,8 @@ export interface DriverHooks {
   /** Something that others can see changed. */
   changed(driver: ControllerDriver): void;
   report(driver: ControllerDriver, report: Report): void;
-  /** A discovery log page was read whole from this controller's own device. */
-  logRead(driver: ControllerDriver, log: RawDiscoveryLog): LogVerdict;
+  /** A discovery log page was read whole from its own device; `begunAt`: milliseconds. */
+  logRead(driver: ControllerDriver, log: RawDiscoveryLog, begunAt: number): LogVerdict;
   /** Another controller of this daemon holds the same device: it must not be disconnected. */
   heldByAnother(driver: ControllerDriver, kernel: KernelController): boolean;
   /**
@@ -315,7 +315,7 @@ export class ControllerDriver implements Disposable {
         if (!matchesConnection(this.tid, this.#model.kind, candidate, interfaces)) continue;
         // The picture may be from before it went: its `remove` event has come and gone then.
         const kernel = await this.#deps.index.read(candidate.device);
-        if (kernel?.instance === candidate.instance && !leaving(kernel)) return kernel;
+        if (kernel?.instance === candidate.instance && !isLeaving(kernel)) return kernel;
       }
     } catch {
       // Without a picture of the kernel the connect itself finds out (EALREADY).
@@ -327,15 +327,17 @@ export class ControllerDriver implements Disposable {
     const why = this.#hooks.heldByAnother(this, kernel)
       ? "another controller's, too"
       : this.#untouchable(kernel);
+    const { device } = kernel;
     // One that is only parting was reported by the machine.
-    if (this.disposing) {
-      const { device } = kernel;
-      const report: Report =
-        why === undefined ? { kind: 'disconnecting', device } : { kind: 'spared', device, why };
-      this.#hooks.report(this, report);
-    }
+    const tell = (report: Report): void => {
+      if (this.disposing) this.#hooks.report(this, report);
+    };
+    tell(why === undefined ? { kind: 'disconnecting', device } : { kind: 'spared', device, why });
     try {
-      if (why === undefined) await this.#deps.fabrics.disconnect(kernel);
+      if (why === undefined) {
+        await this.#deps.fabrics.disconnect(kernel);
+        tell({ kind: 'disconnected', device });
+      }
       this.feed({ kind: 'disconnected' });
     } catch (thrown) {
       this.feed({ kind: 'disconnect-failed', error: toPortError(thrown) });
@@ -349,10 +351,11 @@ export class ControllerDriver implements Disposable {
   async #run(op: DiscoveryOp, kernel: KernelController, pleo: boolean): Promise<void> {
     const operation = Symbol(op);
     this.#operation = operation;
+    const begunAt = this.#deps.clock.now();
     try {
       const { log, ...done } = await this.#command(op, kernel, pleo);
       if (this.#operation !== operation) return;
-      const verdict = log === undefined ? {} : this.#judge(kernel, log);
+      const verdict = log === undefined ? {} : this.#judge(kernel, log, begunAt);
       this.feed({ kind: 'done', op, ...done, ...verdict });
     } catch (thrown) {
       if (this.#operation !== operation) return;
@@ -360,8 +363,8 @@ export class ControllerDriver implements Disposable {
     }
   }
 
-  #judge(kernel: KernelController, log: RawDiscoveryLog): LogVerdict {
-    const { persistent } = this.#hooks.logRead(this, log);
+  #judge(kernel: KernelController, log: RawDiscoveryLog, begunAt: number): LogVerdict {
+    const { persistent } = this.#hooks.logRead(this, log, begunAt);
     return { persistent: persistent || this.#untouchable(kernel) !== undefined };
   }
 
@@ -393,8 +396,4 @@ export class ControllerDriver implements Disposable {
       }
     }
   }
-}
-
-function leaving(kernel: KernelController): boolean {
-  return kernel.state.startsWith('deleting') || kernel.state === 'dead';
 }

@@ -33,7 +33,8 @@ export interface ControllerSetHooks<Extra> {
   settings(record: ControllerRecord<Extra>): DriverSettings;
   changed(record: ControllerRecord<Extra>): void;
   report(record: ControllerRecord<Extra>, report: Report): void;
-  logRead(record: ControllerRecord<Extra>, log: RawDiscoveryLog): LogVerdict;
+  /** See DriverHooks. */
+  logRead(record: ControllerRecord<Extra>, log: RawDiscoveryLog, begunAt: number): LogVerdict;
   /** See DriverHooks. */
   untouchable(kernel: KernelController, own: boolean): string | undefined;
   gone(record: ControllerRecord<Extra>): void;
@@ -106,7 +107,7 @@ export class ControllerSet<Extra> implements Disposable {
       report: (_, report) => {
         this.#hooks.report(record, report);
       },
-      logRead: (_, log) => this.#hooks.logRead(record, log),
+      logRead: (_, log, begunAt) => this.#hooks.logRead(record, log, begunAt),
       heldByAnother: (asking, kernel) => this.#heldByAnother(asking, kernel),
       untouchable: (kernel, own) => this.#hooks.untouchable(kernel, own),
       gone: () => {

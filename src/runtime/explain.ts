@@ -21,20 +21,23 @@ export interface Explanation {
   readonly controllers: readonly Row[];
   /** What somebody asks for and no controller was made of. */
   readonly absent: readonly Row[];
+  /** The rules that `absent` names. */
+  readonly rules: readonly AbsenceRule[];
   /** What is not known yet, one sentence each. */
   readonly notes: readonly string[];
 }
 
-/** Why no controller was made of something. Words are added, never changed. */
-export type AbsenceRule =
-  /** A setting forbids it: an exclude, an address family. */
-  | 'refused'
-  /** Its host name, or the interface of its boot table, has no address yet. */
-  | 'unresolved'
-  /** mDNS announces it, and it does not answer. */
-  | 'unreachable'
-  /** One of the same transport ID is still being disconnected. */
-  | 'disconnecting';
+/**
+ * Why no controller was made of something. Words are added, never changed.
+ *
+ * - `refused`: a setting forbids it: an exclude, an address family
+ * - `unresolved`: its host name, or the interface of its boot table, has no address yet
+ * - `unreachable`: mDNS announces it, and it does not answer
+ * - `disconnecting`: one of the same transport ID is still being disconnected
+ */
+export const ABSENCE_RULES = ['refused', 'unresolved', 'unreachable', 'disconnecting'] as const;
+
+export type AbsenceRule = (typeof ABSENCE_RULES)[number];
 
 export interface Absence {
   readonly tid: TransportId;

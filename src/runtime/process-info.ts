@@ -6,8 +6,18 @@ import type { Log, TraceableLog } from '../ports/log.ts';
 import type { ControllerRecord } from './controller-set.ts';
 import { stateText, timerText, word } from './describe.ts';
 
+/** What the process has used since it was started. */
+export interface ProcessUsage {
+  /** Seconds since 1970. */
+  readonly startedAt: number;
+  readonly cpuSeconds: number;
+  readonly residentBytes: number;
+  readonly heapUsedBytes: number;
+}
+
 export interface ProcessFacts {
   readonly lkcPath: string;
+  readonly usage: () => ProcessUsage;
   /** Options that the fabrics device of this kernel knows. */
   readonly fabricsOptions: ReadonlySet<string>;
   readonly version: string;

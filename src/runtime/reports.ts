@@ -4,7 +4,11 @@ import { opWords } from '../core/standing.ts';
 import { printTid, type TransportId } from '../nvme/transport-id.ts';
 import type { Log, LogFields } from '../ports/log.ts';
 
-export function controllerFields(tid: TransportId, device: string | undefined): LogFields {
+/** What `journalctl NVME_SUBSYSNQN=…` and the like find a line by. */
+export function controllerFields(
+  tid: Pick<TransportId, 'subsysnqn' | 'traddr' | 'trsvcid'>,
+  device?: string,
+): LogFields {
   return {
     NVME_TRADDR: tid.traddr,
     NVME_TRSVCID: tid.trsvcid,
@@ -69,6 +73,9 @@ export function logReport(
       return;
     case 'disconnecting':
       log.info(`${prefix} - Disconnect initiated`, fields);
+      return;
+    case 'disconnected':
+      log.info(`${prefix} - Disconnected`, fields);
       return;
     case 'spared':
       log.notice(`${prefix} - The connection stays: it is ${report.why}`, fields);

@@ -8,7 +8,7 @@
  */
 import { mergeOptions } from '../config/connect-option.ts';
 import type { ServiceConfig } from '../config/service-config.ts';
-import type { Policy } from '../core/controller-model.ts';
+import type { Policy, Report } from '../core/controller-model.ts';
 import type { ControllerAction, SourceId, WantedController } from '../core/plan-controllers.ts';
 import type { PreviewedActions } from '../core/reload-preview.ts';
 import type { ConnectOptions } from '../nvme/connect-options.ts';
@@ -36,6 +36,7 @@ import { LastKnownConfig } from './last-known-config.ts';
 import { previewActions, type PlannedReload } from './reload-preview.ts';
 import { controllerFields, logReport } from './reports.ts';
 import { ServiceLoop } from './service-loop.ts';
+import { ServiceMetrics } from './service-metrics.ts';
 
 const NONE_HELD: ReadonlyMap<string, string> = new Map();
 
@@ -85,7 +86,10 @@ export interface ServiceDefinition<Extra extends ServiceExtra, Saved> {
   changed(record: ControllerRecord<Extra>): void;
   /** The same, of any of them, or who asks for them, or which there are: once for many changes. */
   controllersChanged(): void;
-  logRead(record: ControllerRecord<Extra>, log: RawDiscoveryLog): LogVerdict;
+  /** What the operator was told of a controller. */
+  reported(record: ControllerRecord<Extra>, report: Report): void;
+  /** See DriverHooks. */
+  logRead(record: ControllerRecord<Extra>, log: RawDiscoveryLog, begunAt: number): LogVerdict;
 }
 
 /** How a service carries out the actions of its plan. */
@@ -119,6 +123,7 @@ export class ServiceCore<Extra extends ServiceExtra, Saved> {
   readonly configured: ConfiguredControllers;
   readonly boot: BootTables;
   readonly lkc: LastKnownConfig<Saved>;
+  readonly metrics = new ServiceMetrics();
   readonly #deps: ServiceDeps;
   readonly #definition: ServiceDefinition<Extra, Saved>;
   readonly #queue: ConnectQueue;
@@ -161,6 +166,7 @@ export class ServiceCore<Extra extends ServiceExtra, Saved> {
         definition.pass(snapshot);
       },
       deviceEvent: (event) => {
+        if (event.kind === 'resync') this.metrics.resync();
         definition.deviceEvent(event);
       },
     });
@@ -175,8 +181,10 @@ export class ServiceCore<Extra extends ServiceExtra, Saved> {
         },
         report: (record, report) => {
           logReport(deps.log, record.driver.tid, record.driver.kernel?.device, report);
+          this.metrics.note(report);
+          definition.reported(record, report);
         },
-        logRead: (record, log) => definition.logRead(record, log),
+        logRead: (record, log, begunAt) => definition.logRead(record, log, begunAt),
         untouchable: (kernel, own) =>
           kernel.transport === 'pcie' ? 'a local controller' : this.boot.claim(kernel, own),
         gone: () => {

@@ -15,6 +15,7 @@ import {
   type TidStrings,
 } from '../runtime/process-info.ts';
 import { previewReload, type PresentFiles } from '../runtime/reload-preview.ts';
+import { metricRows } from '../runtime/service-metrics.ts';
 import type { IocRecord, StacdService } from './service.ts';
 
 export const STACD_BUS_NAME = 'org.nvmexpress.stac';
@@ -59,6 +60,7 @@ export function stacdObject(deps: StacdObjectDeps): ExportedObject {
         const { absent, controllers, notes } = service.explain();
         return [controllers, absent, notes];
       },
+      [`${V1}.metrics`]: () => [metricRows('stacd', service.metrics(), deps.facts())],
       [`${V1}.preview_reload`]: async (removedDcs: readonly unknown[]) => {
         const removed = tidKeys(removedDcs);
         const preview = await previewReload(deps, (next) => service.preview(next, removed));

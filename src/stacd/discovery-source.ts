@@ -149,11 +149,12 @@ export class DiscoverySource implements Disposable {
     for (const { key, statedAt } of said.removed) {
       removed.set(key, statedAt === 'by-setting' ? BY_SETTING : askedAt - statedAt.age);
     }
-    const controllers = said.controllers.map(({ age, ...dc }): ReportedDc => {
+    const controllers = said.controllers.map(({ age, events, ...dc }): ReportedDc => {
       const key = tidKey(dc.tid);
       removed.delete(key);
       this.#listed.add(key);
-      return { ...dc, readAt: askedAt - age };
+      const heard = events && { number: events.number, heardAt: askedAt - events.age };
+      return { ...dc, readAt: askedAt - age, events: heard };
     });
     return { settled: said.settled, askedAt, controllers, removed };
   }

@@ -28,9 +28,11 @@ export function explainIoControllers(input: ExplainInput): Explanation {
   const wanted = wantedControllers(picture);
   const words = sourceWords(input);
   const inWords: InWords = (sources) => [...sources].map(words);
+  const absent = absencesOf({ ...input, config: picture.config, wanted }, inWords);
   return {
     controllers: live.map((record) => controllerRow(record, inWords(record.sources), now)),
-    absent: absencesOf({ ...input, config: picture.config, wanted }, inWords).map(absenceRow),
+    absent: absent.map(absenceRow),
+    rules: absent.map(({ rule }) => rule),
     notes: notes(picture),
   };
 }

@@ -38,6 +38,16 @@ export interface ReportedDc {
   readonly fresh: boolean;
   /** When it was read, milliseconds; where stafd does not say, when it was asked. */
   readonly readAt: number;
+  /** The events that it was last read for, if it ever was. */
+  readonly events?: ReportedEvents | undefined;
+}
+
+/** Events (AEN) by which a DC said that its log changed, and which one reading answered. */
+export interface ReportedEvents {
+  /** Grows with each reading that answers any. */
+  readonly number: number;
+  /** When stafd heard the first of them, milliseconds. */
+  readonly heardAt: number;
 }
 
 /** What stafd says. */

@@ -8,32 +8,25 @@
  * - of what was remembered, only what the kernel still has is taken up again.
  */
 import type { Answer } from '../core/answer.ts';
+import type { Family } from '../core/metrics.ts';
 import type { PreviewedActions } from '../core/reload-preview.ts';
 import type { KernelController } from '../nvme/kernel-controller.ts';
-import { isIoController } from '../nvme/connection-match.ts';
-import { printTid, tidKey, type TidKey } from '../nvme/transport-id.ts';
+import { tidKey, type TidKey } from '../nvme/transport-id.ts';
 import type { BlockUses } from '../ports/block-use.ts';
 import type { DeviceEvent } from '../ports/devices.ts';
 import type { Disposable } from '../ports/disposable.ts';
 import { toPortError } from '../ports/errors.ts';
-import type { LogFields } from '../ports/log.ts';
 import type { ControllerRecord } from '../runtime/controller-set.ts';
 import type { Explanation } from '../runtime/explain.ts';
 import type { KernelSnapshot } from '../runtime/kernel-index.ts';
-import { controllerFields } from '../runtime/reports.ts';
 import {
   ServiceCore,
   type Ending,
   type ServiceDeps,
   type ServiceSettings,
 } from '../runtime/service-core.ts';
-import {
-  auditConnections,
-  auditsOthers,
-  UNWANTED,
-  type AuditInput,
-  type Unwanted,
-} from './audit.ts';
+import { auditConnections, auditsOthers, UNWANTED, type AuditInput } from './audit.ts';
+import { auditLimits, kernelFields, kernelName, othersDrop, ownDrop, ownLimits } from './drops.ts';
 import { STACD_LKC_VERSION, dumpLkc, parseLkc, type SavedIoc } from './last-known-config.ts';
 import {
   keepsConnection,
@@ -42,14 +35,11 @@ import {
   type IocExtra,
   type StacdSnapshot,
 } from './plan.ts';
+import { EventLatency } from './event-latency.ts';
 import { explainIoControllers } from './explain.ts';
+import { stacdFamilies } from './metrics.ts';
 import { withAudit, withoutDcs } from './preview.ts';
-import {
-  RemovalBrake,
-  type BrakeLimits,
-  type Drop,
-  type RemovalBrakeDeps,
-} from './removal-brake.ts';
+import { RemovalBrake, type Drop, type RemovalBrakeDeps } from './removal-brake.ts';
 
 /** After `add`, the kernel needs a moment before sysfs says everything about a controller. */
 const AUDIT_AFTER_ADD_MS = 1_000;
@@ -77,6 +67,7 @@ export class StacdService {
   #droppedAt = -Infinity;
   readonly #brake: RemovalBrake;
   readonly #auditBrake: RemovalBrake;
+  readonly #latency = new EventLatency();
 
   constructor(settings: ServiceSettings, deps: StacdDeps) {
     this.#deps = deps;
@@ -99,6 +90,10 @@ export class StacdService {
       changed: () => undefined,
       controllersChanged: () => {
         deps.controllersChanged();
+      },
+      reported: ({ driver: { key } }, report) => {
+        if (report.kind !== 'connected') return;
+        this.#latency.connected(key, !report.adopted, deps.clock.now());
       },
       logRead: () => ({ persistent: true }),
     });
@@ -159,6 +154,16 @@ export class StacdService {
 
   get queueLength(): number {
     return this.#core.queueLength;
+  }
+
+  /** What is counted: docs/metrics.md. */
+  metrics(): readonly Family[] {
+    const own = stacdFamilies({
+      stafdAnswers: this.#deps.discovery.current().kind === 'known',
+      heldBack: Object.keys(this.heldBack()).length,
+      latency: this.#latency,
+    });
+    return [...this.#core.metrics.common(this.#core, this.explain().rules), ...own];
   }
 
   async start(): Promise<void> {
@@ -235,9 +240,13 @@ export class StacdService {
 
   #pass(kernel: KernelSnapshot): void {
     const picture = this.#picture();
+    const { controllers } = this.#core;
+    this.#latency.look(picture.discovery, (key) => controllers.get(key) !== undefined);
     const removed = this.#core.apply(planIoControllers(picture), {
       created: ({ extra }) => extra,
-      added: () => undefined,
+      added: ({ driver, sources }) => {
+        this.#latency.added(driver.key, sources);
+      },
       kept: (record, planned) => this.#kept(record, planned),
       keepsConnection: ({ driver }) => keepsConnection(this.settings.config, driver.tid),
       hold: (endings) => this.#brake.hold(this.#ownDrops(endings), ownLimits(picture)),
@@ -321,11 +330,16 @@ export class StacdService {
     this.#dropped.add(instance);
     this.#leaving.add(device);
     this.#droppedAt = this.#deps.clock.now();
-    log.notice(`${kernelName(controller)} - ${UNWANTED}: disconnecting`, kernelFields(controller));
+    const [name, fields] = [kernelName(controller), kernelFields(controller)];
+    log.notice(`${name} - ${UNWANTED}: disconnecting`, fields);
     try {
       await fabrics.disconnect(controller);
+      this.#core.metrics.disconnected();
+      log.info(`${name} - Disconnected`, fields);
     } catch (thrown) {
-      log.error(`${device} - Failed to disconnect: ${toPortError(thrown).message}`);
+      const { code, message } = toPortError(thrown);
+      this.#core.metrics.disconnectFailed(code);
+      log.error(`${name} - Failed to disconnect: ${message}`, fields);
     } finally {
       this.#leaving.delete(device);
       this.#droppedAt = this.#deps.clock.now();
@@ -349,37 +363,6 @@ export class StacdService {
     }));
     this.#core.lkc.save(dumpLkc(saved));
   }
-}
-
-function ownDrop({ record: { driver }, statedAt, why }: Ending<IocExtra>): Drop {
-  const { key, tid } = driver;
-  // What is never disconnected is no loss.
-  const kernel = driver.untouchable === undefined ? driver.kernel : undefined;
-  const fields = controllerFields(tid, kernel?.device);
-  return { key, name: printTid(tid), fields, kernel, why, statedAt };
-}
-
-function othersDrop({ kernel, statedAt }: Unwanted): Drop {
-  const [name, fields] = [kernelName(kernel), kernelFields(kernel)];
-  return { key: kernel.instance, name, fields, kernel, why: UNWANTED, statedAt };
-}
-
-function kernelName({ device, subsysnqn, traddr, transport, trsvcid }: KernelController): string {
-  return `(${transport}, ${traddr}, ${trsvcid}, ${subsysnqn}) | ${device}`;
-}
-
-function kernelFields({ device, subsysnqn, traddr }: KernelController): LogFields {
-  return { NVME_DEVICE: device, NVME_SUBSYSNQN: subsysnqn, NVME_TRADDR: traddr };
-}
-
-function ownLimits({ config, connected }: StacdSnapshot): BrakeLimits {
-  return { connections: connected.size, limit: config.disconnectLimit };
-}
-
-/** Of all that the kernel has, whoever made it. */
-function auditLimits({ config }: StacdSnapshot, kernel: KernelSnapshot): BrakeLimits {
-  const all = [...kernel.values()].filter((it) => it.transport !== 'pcie' && isIoController(it));
-  return { connections: all.length, limit: config.disconnectLimit };
 }
 
 /** What a configuration or a log says of it is filled in by the first plan. */

@@ -7,9 +7,11 @@ import { hostIdFrom, isRecord, tidFromDict } from '../runtime/json-checks.ts';
 import type { ReportedDc } from './plan.ts';
 
 /** A DC in one answer. */
-export interface SaidDc extends Omit<ReportedDc, 'readAt'> {
+export interface SaidDc extends Omit<ReportedDc, 'events' | 'readAt'> {
   /** How long ago its log was read, milliseconds; 0 if stafd does not say. */
   readonly age: number;
+  /** How long ago the first of these events was heard, milliseconds. */
+  readonly events?: { readonly number: number; readonly age: number } | undefined;
 }
 
 /** A DC that is gone. */
@@ -50,7 +52,8 @@ export function parseDiscoveryState(
     const answer = isRecord(item) && isRecord(item['log']) ? item['log'] : {};
     if (answer['state'] === 'known') {
       const fresh = answer['fresh'] === true;
-      return { tid, hostId, log: known(readEntries(pages, log)), fresh, age: ageOf(answer) };
+      const entries = known(readEntries(pages, log));
+      return { tid, hostId, log: entries, fresh, age: ageOf(answer), events: eventsOf(answer) };
     }
     const why = typeof answer['why'] === 'string' ? answer['why'] : 'stafd does not say why';
     return { tid, hostId, log: unknown(why), fresh: false, age: 0 };
@@ -64,6 +67,12 @@ export function parseDiscoveryState(
     },
   );
   return { kind: 'v1', settled: state['settled'] === true, controllers, removed };
+}
+
+function eventsOf({ event }: Readonly<Record<string, unknown>>): SaidDc['events'] {
+  if (!isRecord(event)) return undefined;
+  const { number } = event;
+  return typeof number === 'number' && number > 0 ? { number, age: ageOf(event) } : undefined;
 }
 
 function ageOf(item: Readonly<Record<string, unknown>>): number {

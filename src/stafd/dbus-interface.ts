@@ -16,6 +16,7 @@ import {
   type TidStrings,
 } from '../runtime/process-info.ts';
 import { previewReload, type PresentFiles } from '../runtime/reload-preview.ts';
+import { metricRows } from '../runtime/service-metrics.ts';
 import { expiry } from './expiry.ts';
 import type { DcRecord, StafdListener } from './service-types.ts';
 import type { StafdService } from './service.ts';
@@ -92,6 +93,8 @@ export function stafdObject(deps: StafdObjectDeps): ExportedObject {
     record.extra.log.kind === 'known' ? record.extra.log.value.entries.map(entryToDict) : [];
   const age = (at: number | undefined): { readonly 'age-ms'?: number } =>
     at === undefined || at === BY_SETTING ? {} : { 'age-ms': Math.ceil(clock.now() - at) };
+  const eventOf = ({ extra: { events } }: DcRecord): Record<string, unknown> =>
+    events === undefined ? {} : { event: { number: events.number, ...age(events.heardAt) } };
   return {
     path: PATH,
     introspectionXml: xml,
@@ -132,6 +135,7 @@ export function stafdObject(deps: StafdObjectDeps): ExportedObject {
                       generation: answer.value.generation,
                       fresh: answer.value.fresh,
                       ...age(record.extra.readAt),
+                      ...eventOf(record),
                     }
                   : { state: 'unknown', why: answer.why },
               'log-pages': pages(record),
@@ -148,6 +152,7 @@ export function stafdObject(deps: StafdObjectDeps): ExportedObject {
         service.readLogsAgain();
         return [];
       },
+      [`${V1}.metrics`]: () => [metricRows('stafd', service.metrics(), deps.facts())],
       [`${V1}.preview_reload`]: async () => [
         JSON.stringify(await previewReload(deps, (next) => service.preview(next))),
       ],

@@ -31,9 +31,11 @@ export function explainDiscoveryControllers(input: ExplainInput): Explanation {
   const { live, picture } = input;
   const words = sourceWords(input);
   const inWords: InWords = (sources) => [...sources].map(words);
+  const absent = absences(input, inWords);
   return {
     controllers: live.map((record) => controllerRow(record, inWords(record.sources), picture.now)),
-    absent: absences(input, inWords).map(absenceRow),
+    absent: absent.map(absenceRow),
+    rules: absent.map(({ rule }) => rule),
     notes: notes(input),
   };
 }

@@ -9,6 +9,8 @@ import type { RawDiscoveryLog } from '../ports/fabrics.ts';
 import type { Log } from '../ports/log.ts';
 import { deviceOf } from '../runtime/describe.ts';
 import { controllerFields } from '../runtime/reports.ts';
+import { answered } from './log-events.ts';
+import type { StafdMetrics } from './metrics.ts';
 import type { DcRecord } from './service-types.ts';
 
 /** One line for all entries of a log that are not used; undefined if all are. */
@@ -19,12 +21,24 @@ function describeRefused(refused: readonly RefusedEntry[]): string | undefined {
   return `Refused a log page entry: ${first.reason}: ${first.text}${more}`;
 }
 
+/** When a log was read: milliseconds. */
+export interface ReadingTimes {
+  readonly begunAt: number;
+  readonly now: number;
+}
+
 /**
- * Takes over a log that was read whole from a DC, unless that is on its way out. `now`: milliseconds.
+ * Takes over a log that was read whole from a DC, unless that is on its way out.
  *
  * @returns whether the DC keeps persistent connections.
  */
-export function takeLog(record: DcRecord, raw: RawDiscoveryLog, now: number, log: Log): boolean {
+export function takeLog(
+  record: DcRecord,
+  raw: RawDiscoveryLog,
+  { begunAt, now }: ReadingTimes,
+  log: Log,
+  metrics: StafdMetrics,
+): boolean {
   const { driver } = record;
   const { entries, refused } = decodeEntries(raw.entries, raw.count);
   const persistent = keepsPersistentConnections(entries);
@@ -40,8 +54,14 @@ export function takeLog(record: DcRecord, raw: RawDiscoveryLog, now: number, log
   if (refusal !== undefined && refusal !== record.extra.refusal) {
     log.warning(`${prefix} - ${refusal}`, fields);
   }
+  metrics.entriesRefused(refused.length);
+  const events = answered(record.extra, begunAt);
+  if (events.events !== undefined && events.events !== record.extra.events) {
+    metrics.eventAnswered(now - events.events.heardAt);
+  }
   record.extra = {
     ...record.extra,
+    ...events,
     log: known({ generation: raw.generation.toString(), entries, fresh: true }),
     readAt: now,
     refusal,

@@ -4,6 +4,7 @@ import type { TransportId } from '../nvme/transport-id.ts';
 import type { ControllerRecord } from '../runtime/controller-set.ts';
 import type { ServiceDeps, ServiceSettings } from '../runtime/service-core.ts';
 import type { SavedDc } from './last-known-config.ts';
+import type { AnsweredEvents } from './log-events.ts';
 import {
   MDNS_SOURCE,
   type DcExtra,
@@ -23,6 +24,10 @@ export interface DcData extends DcExtra {
   readonly readAt: number | undefined;
   /** What of its log was refused, as it was last said: the same is not said again. */
   readonly refusal?: string | undefined;
+  /** When events were heard that no reading has answered yet, milliseconds, ascending. */
+  readonly heard?: readonly number[] | undefined;
+  /** Since stafd started; undefined before the first. */
+  readonly events?: AnsweredEvents | undefined;
 }
 
 export type DcRecord = ControllerRecord<DcData>;

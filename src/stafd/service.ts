@@ -8,11 +8,9 @@
  * - what a signal announces can be read before the signal is sent.
  */
 import { unknown } from '../core/answer.ts';
+import type { Family } from '../core/metrics.ts';
 import type { PreviewedActions } from '../core/reload-preview.ts';
-import { isDiscoveryLogChange } from '../nvme/aen.ts';
-import { isBehindFcPort } from '../nvme/connection-match.ts';
 import { printTid, tidKey } from '../nvme/transport-id.ts';
-import type { DeviceEvent } from '../ports/devices.ts';
 import type { Disposable } from '../ports/disposable.ts';
 import type { RawDiscoveryLog } from '../ports/fabrics.ts';
 import type { ConfiguredAnswer } from '../runtime/configured-controllers.ts';
@@ -27,9 +25,10 @@ import {
   type MdnsReport,
   type StafdSnapshot,
 } from './plan.ts';
+import { DcEvents } from './device-events.ts';
 import { explainDiscoveryControllers } from './explain.ts';
 import { takeLog } from './log-read.ts';
-import { leaveToNvmeCli } from './not-ours.ts';
+import { StafdMetrics } from './metrics.ts';
 import { isPolled, keepsConnection, pollMs } from './polling.ts';
 import { previewNotes } from './preview.ts';
 import { RemovedDcs, type RemovedDc } from './removed-dcs.ts';
@@ -50,6 +49,8 @@ export class StafdService {
   readonly #deps: StafdDeps;
   readonly #core: ServiceCore<DcData, SavedState>;
   readonly #settling = new Settling();
+  readonly #metrics = new StafdMetrics();
+  readonly #events: DcEvents;
   #expiry: Disposable | undefined;
   readonly #removed = new RemovedDcs();
   #atStop: readonly DcRecord[] | undefined;
@@ -65,7 +66,7 @@ export class StafdService {
         this.#pass();
       },
       deviceEvent: (event) => {
-        this.#deviceEvent(event);
+        this.#events.take(event);
       },
       policy: (config) => ({ pleo: config.pleo, maxAttempts: 0, pollMs: pollMs(config) }),
       changed: (record) => {
@@ -74,8 +75,10 @@ export class StafdService {
       controllersChanged: () => {
         deps.listener.controllersChanged();
       },
-      logRead: (record, log) => ({ persistent: this.#logRead(record, log) }),
+      reported: () => undefined,
+      logRead: (record, log, begunAt) => ({ persistent: this.#logRead(record, log, begunAt) }),
     });
+    this.#events = new DcEvents(deps, this.#core, this.#metrics);
   }
 
   get settings(): ServiceSettings {
@@ -141,6 +144,13 @@ export class StafdService {
 
   get queueLength(): number {
     return this.#core.queueLength;
+  }
+
+  /** What is counted: docs/metrics.md. */
+  metrics(): readonly Family[] {
+    const { metrics } = this.#core;
+    const common = metrics.common(this.#core, this.explain().rules);
+    return [...common, ...metrics.discovery(), ...this.#metrics.families(this.settled)];
   }
 
   /** What mDNS has found, for people. */
@@ -315,71 +325,17 @@ export class StafdService {
   }
 
   /** Whether the DC keeps persistent connections. */
-  #logRead(record: DcRecord, raw: RawDiscoveryLog): boolean {
+  #logRead(record: DcRecord, raw: RawDiscoveryLog, begunAt: number): boolean {
     const { clock, listener, log } = this.#deps;
     const { driver } = record;
-    const persistent = takeLog(record, raw, clock.now(), log);
+    this.#core.metrics.logRead();
+    const persistent = takeLog(record, raw, { begunAt, now: clock.now() }, log, this.#metrics);
     if (driver.disposing || this.#core.stopping) return persistent;
     listener.logPagesChanged(driver.tid, deviceOf(driver));
     listener.discoveryStateChanged();
     // Referrals may have changed, and it is to be remembered.
     this.#core.loop.mark();
     return persistent;
-  }
-
-  #deviceEvent(event: DeviceEvent): void {
-    switch (event.kind) {
-      case 'aen':
-        if (isDiscoveryLogChange(event.aen)) this.#hint(event.device, 'log-changed');
-        return;
-      case 'nvme-event':
-        if (event.event === 'connected' || event.event === 'rediscover') {
-          this.#hint(event.device, event.event);
-        }
-        return;
-      case 'resync':
-        // A lost event may have been a change of any log.
-        for (const { driver } of this.#core.controllers.live()) {
-          driver.feed({ kind: 'event', event: 'log-changed' });
-        }
-        return;
-      case 'fc-discovery':
-        this.#fcDiscovery(event);
-        return;
-      case 'add':
-      case 'remove':
-        return;
-    }
-  }
-
-  /**
-   * A Fibre Channel port says that there is something to discover behind it: the DC there is read
-   * again, or connected at once. DCs that are not stafd's are the business of nvme-cli's own rule
-   * for this event, which is not overridden.
-   */
-  #fcDiscovery(event: Extract<DeviceEvent, { readonly kind: 'fc-discovery' }>): void {
-    for (const { driver } of this.#core.controllers.live()) {
-      if (!isBehindFcPort(driver.tid, event)) continue;
-      this.#deps.log.debug(`${printTid(driver.tid)} - Event: Fibre Channel discovery`);
-      driver.feed({ kind: 'event', event: 'log-changed' });
-      driver.feed({ kind: 'kick' });
-    }
-  }
-
-  #hint(device: string, event: 'connected' | 'rediscover' | 'log-changed'): void {
-    const records = this.#core.controllers.holding(device);
-    for (const { driver } of records) {
-      this.#deps.log.debug(`${printTid(driver.tid)} | ${device} - Event: ${event}`);
-      driver.feed({ kind: 'event', event });
-    }
-    if (records.length === 0 && event !== 'connected') void this.#notOurs(device);
-  }
-
-  async #notOurs(device: string): Promise<void> {
-    const { interfaces, nvmeCli } = this.#deps;
-    const kernel = await this.#core.loop.index.read(device).catch(() => undefined);
-    if (this.#core.stopping || kernel === undefined) return;
-    leaveToNvmeCli(nvmeCli, kernel, this.#core.controllers.live(), interfaces.list());
   }
 
   #save(): void {

@@ -25,6 +25,8 @@ export interface StandInExplanation {
 
 export interface StandInState {
   explanation?: StandInExplanation;
+  /** What `metrics` answers. */
+  readonly families?: readonly Readonly<Record<string, BusVariant>>[];
   readonly controllers: readonly StandInController[];
   readonly processInfo: Readonly<Record<string, unknown>>;
   /** What preview_reload answers, and what it was last asked with. */
@@ -81,6 +83,7 @@ export async function standIn(bus: Bus, tool: Tool, state: StandInState): Promis
         const { absent = [], controllers = [], notes = [] } = state.explanation ?? {};
         return [controllers.map(variants), absent.map(variants), notes];
       },
+      [`${main}.v1.metrics`]: () => [state.families ?? []],
       [`${main}.v1.preview_reload`]: (...args: unknown[]) => {
         state.previewedWith = args;
         return [state.preview ?? '{}'];

@@ -19,6 +19,12 @@ const CONFIG = `[Controllers]
 controller=transport=tcp;traddr=${A};trsvcid=4420;nqn=nqn.sub;queue-size=64;dhchap-secret=${SECRET}
 `;
 const FACTS: ProcessFacts = {
+  usage: () => ({
+    startedAt: 1_800_000_000,
+    cpuSeconds: 1.5,
+    residentBytes: 70e6,
+    heapUsedBytes: 9e6,
+  }),
   lkcPath: '/run/stacd/last-known-config.json',
   fabricsOptions: new Set(),
   version: '1',
@@ -119,7 +125,7 @@ describe('its answers', () => {
       ],
     });
     const { controllers, settled } = parseDiscoveryState(said, bench.log);
-    const reported = controllers.map((each) => ({ ...each, readAt: 0 }));
+    const reported = controllers.map((each) => ({ ...each, readAt: 0, events: undefined }));
     await bench.says(known({ settled, removed: new Map(), askedAt: 0, controllers: reported }));
     const preview = async (removed: readonly unknown[]): Promise<ReloadPreview> =>
       JSON.parse(String(await call(V1, 'preview_reload', 'aa{ss}', removed))) as ReloadPreview;

@@ -20,6 +20,12 @@ controller=transport=tcp;traddr=${A};nqn=nqn.dc;kato=9;dhchap-secret=${SECRET};d
 `;
 const PRESENT = CONFIG.replace('kato=9', 'kato=5').replace(':00:ia6z', ':00:ib6z');
 const FACTS: ProcessFacts = {
+  usage: () => ({
+    startedAt: 1_800_000_000,
+    cpuSeconds: 1.5,
+    residentBytes: 70e6,
+    heapUsedBytes: 9e6,
+  }),
   lkcPath: '/run/stafd/last-known-config.json',
   fabricsOptions: new Set(['discovery', 'host_iface']),
   version: '1',
