@@ -187,6 +187,9 @@ describe.each(sides)('calls and properties on $title', ({ open, skip }) => {
           [{ state: new BusVariant('s', 'connected'), 'next-in-ms': new BusVariant('d', 12_000) }],
         ],
         'org.nvmexpress.stac.v1.explain': () => [[], [], ['nothing']],
+        'org.nvmexpress.stac.v1.metrics': () => [
+          [{ samples: new BusVariant('a(sa{ss}d)', [['_total', { reason: 'other' }, 1.5]]) }],
+        ],
         'org.nvmexpress.stac.v1.preview_reload': () => ['{}'],
         'org.nvmexpress.stac.debug.process_info': () => ['{}'],
         'org.nvmexpress.stac.debug.controller_info': () => ['{}'],
@@ -213,5 +216,8 @@ describe.each(sides)('calls and properties on $title', ({ open, skip }) => {
       [{ state: 'connected', 'next-in-ms': 12_000 }],
     ]);
     expect(await ask(client, service, 'explain', '', [], v1)).toEqual([[], [], ['nothing']]);
+    expect(await ask(client, service, 'metrics', '', [], v1)).toEqual([
+      [{ samples: [['_total', { reason: 'other' }, 1.5]] }],
+    ]);
   });
 });

@@ -80,6 +80,7 @@ export async function expectPolicy({ machine }: Lab): Promise<void> {
       `call ${at} ${service} list_controllers b true`,
       `call ${at} ${service}.v1 list_controllers`,
       `call ${at} ${service}.v1 explain`,
+      `call ${at} ${service}.v1 metrics`,
       `call ${at} ${service}.debug process_info`,
       `get-property ${at} ${service}.debug tron`,
     ]) {
