@@ -24,6 +24,7 @@ import {
   type StepContext,
 } from './controller-model.ts';
 import { parted, pollAgain } from './controller-polling.ts';
+import { seen } from './controller-interruption.ts';
 import {
   ECHO_MS,
   event,
@@ -305,7 +306,7 @@ function observed(
     return phase.step.kind === 'waiting' && kernel === undefined ? gone(model) : stay(model);
   }
   if (phase.kind !== 'connected') return stay(model);
-  if (kernel !== undefined) return stay({ ...model, phase: { ...phase, kernel } });
+  if (kernel !== undefined) return seen(model, phase, kernel);
   const lost: ControllerModel = {
     ...model,
     attempts: 0,

@@ -179,6 +179,10 @@ export type Report =
       readonly stage: ConnectStage;
     }
   | { readonly kind: 'lost'; readonly device: string }
+  /** The kernel lost the connection, and tries to make it again. */
+  | { readonly kind: 'interrupted'; readonly device: string; readonly state: string }
+  /** It has made it. `noticed`: after `interrupted`, which short ones are not seen to be. */
+  | { readonly kind: 'restored'; readonly device: string; readonly noticed: boolean }
   | { readonly kind: 'parting'; readonly device: string; readonly everyMs: number }
   | {
       readonly kind: 'op-failed';

@@ -4,6 +4,7 @@
  */
 import type { KernelController } from '../nvme/kernel-controller.ts';
 import { disconnect, gone, stay } from './controller-disposal.ts';
+import { restored } from './controller-interruption.ts';
 import { part, parted, pollAgain } from './controller-polling.ts';
 import type {
   ControllerModel,
@@ -102,25 +103,24 @@ export function event(
   const { phase } = model;
   // Its connection that is being ended says no more by being there; a change of its log does.
   if (phase.kind === 'parting' && name !== 'connected') return pollAgain(model);
-  if (phase.kind !== 'connected' || model.kind !== 'discovery') return stay(model);
+  if (phase.kind !== 'connected') return stay(model);
+  const again = (asked: ControllerModel, { kernel, work }: typeof phase): Step =>
+    asked.kind === 'discovery'
+      ? request(asked, kernel, work, firstOp(kernel, context.policy))
+      : stay(asked);
   switch (name) {
     case 'log-changed':
-      return request(model, phase.kernel, phase.work, 'read-log');
-    case 'connected':
-      if (model.echoUntil !== undefined) {
-        const echo = context.now <= model.echoUntil;
-        const heard = { ...model, echoUntil: undefined };
-        if (echo) return stay(heard);
-        return request(heard, phase.kernel, phase.work, firstOp(phase.kernel, context.policy));
-      }
-      return request(model, phase.kernel, phase.work, firstOp(phase.kernel, context.policy));
+      return model.kind === 'discovery'
+        ? request(model, phase.kernel, phase.work, 'read-log')
+        : stay(model);
+    case 'connected': {
+      const heard = { ...model, echoUntil: undefined };
+      const echo = model.echoUntil !== undefined && context.now <= model.echoUntil;
+      return echo ? stay(heard) : restored(heard, phase, again);
+    }
     case 'rediscover':
-      return request(
-        { ...model, echoUntil: context.now + ECHO_MS },
-        phase.kernel,
-        phase.work,
-        firstOp(phase.kernel, context.policy),
-      );
+      if (model.kind !== 'discovery') return stay(model);
+      return restored({ ...model, echoUntil: context.now + ECHO_MS }, phase, again);
   }
 }
 

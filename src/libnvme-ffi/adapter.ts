@@ -120,11 +120,12 @@ class LibnvmeFabrics implements Fabrics {
   async connect(request: ConnectRequest): Promise<string> {
     const plan = planConnect(request, await this.supportedOptions());
     this.#reportDropped(plan.dropped);
-    const { transport, traddr, trsvcid } = request.tid;
+    const { subsysnqn, transport, traddr, trsvcid } = request.tid;
     return this.#gate.run(
       {
         lane: 'connect',
         name: `connect to ${transport} ${traddr} ${trsvcid}`,
+        fields: { NVME_TRADDR: traddr, NVME_TRSVCID: trsvcid, NVME_SUBSYSNQN: subsysnqn },
         deadlineMs: DEADLINE_MS.connect,
       },
       () => connectController(this.#api, plan),
@@ -136,6 +137,12 @@ class LibnvmeFabrics implements Fabrics {
       {
         lane: 'disconnect',
         name: `disconnect ${expected.device}`,
+        fields: {
+          NVME_DEVICE: expected.device,
+          NVME_TRADDR: expected.traddr,
+          NVME_TRSVCID: expected.trsvcid,
+          NVME_SUBSYSNQN: expected.subsysnqn,
+        },
         deadlineMs: DEADLINE_MS.disconnect,
       },
       () => disconnectController(expected),
@@ -189,10 +196,13 @@ class LibnvmeFabrics implements Fabrics {
     );
   }
 
-  #reportOverdue({ name, runningMs, ended }: OverdueCall): void {
+  #reportOverdue({ fields, name, runningMs, ended }: OverdueCall): void {
     const seconds = Math.round(runningMs / 1000);
-    if (ended) this.#log.notice(`${name}: ended after ${seconds} s`);
-    else this.#log.warning(`${name}: has not ended after ${seconds} s and cannot be cancelled`);
+    if (ended) this.#log.notice(`${name}: ended after ${seconds} s`, fields);
+    else {
+      const text = `${name}: has not ended after ${seconds} s and cannot be cancelled`;
+      this.#log.warning(text, fields);
+    }
   }
 
   #reportDropped(names: readonly string[]): void {

@@ -16,6 +16,7 @@
 import type { Disposable } from '../ports/disposable.ts';
 import { PortError } from '../ports/errors.ts';
 import type { Clock } from '../ports/host.ts';
+import type { LogFields } from '../ports/log.ts';
 
 /**
  * - `connect`: writes to /dev/nvme-fabrics; the kernel makes one connection at a time.
@@ -55,6 +56,7 @@ export function laneLimits(poolSize: number): LaneLimits {
 /** A call that is in flight for longer than it should be, or that has ended after that. */
 export interface OverdueCall {
   readonly name: string;
+  readonly fields?: LogFields | undefined;
   readonly lane: Lane;
   readonly runningMs: number;
   /** false: reported when the deadline passed; true: reported when it ended at last. */
@@ -71,6 +73,8 @@ export interface CallRequest {
   readonly lane: Lane;
   /** For the report of an overdue call; no secrets. */
   readonly name: string;
+  /** Whom that report is about. */
+  readonly fields?: LogFields;
   /** Milliseconds from the beginning of the call, waiting not counted. */
   readonly deadlineMs: number;
 }
@@ -126,8 +130,8 @@ export class CallGate {
     const began = clock.now();
     const progress = { overdue: false };
     const report = (ended: boolean): void => {
-      const { name, lane } = request;
-      onOverdue({ name, lane, runningMs: clock.now() - began, ended });
+      const { fields, name, lane } = request;
+      onOverdue({ fields, name, lane, runningMs: clock.now() - began, ended });
     };
     let timer: Disposable | undefined;
     try {

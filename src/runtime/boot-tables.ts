@@ -25,9 +25,10 @@ import type { BootFirmware, BootTableFile } from '../ports/boot-firmware.ts';
 import { toPortError } from '../ports/errors.ts';
 import type { HostIdentity } from '../ports/fabrics.ts';
 import type { Interfaces } from '../ports/host.ts';
-import type { Log } from '../ports/log.ts';
+import type { Log, LogFields } from '../ports/log.ts';
 import type { ConfiguredAnswer, ConfiguredRules } from './configured-controllers.ts';
 import type { KernelSnapshot } from './kernel-index.ts';
+import { controllerFields } from './reports.ts';
 
 /** Stands for all tables if their directory cannot be read. */
 const ALL = 'the list of boot firmware tables';
@@ -103,7 +104,8 @@ export class BootTables {
   /** Says which of them wait for their interface. */
   sayWaiting(rules: ConfiguredRules): void {
     for (const { answer, tid } of this.list(rules)) {
-      if (answer.kind === 'unknown') this.#say(`${printTid(tid)} - Waits: ${answer.why}`);
+      if (answer.kind === 'known') continue;
+      this.#say(`${printTid(tid)} - Waits: ${answer.why}`, controllerFields(tid));
     }
   }
 
@@ -231,8 +233,8 @@ export class BootTables {
     this.#said.add(line);
   }
 
-  #say(line: string): void {
-    if (!this.#said.has(line)) this.#deps.log.notice(line);
+  #say(line: string, fields?: LogFields): void {
+    if (!this.#said.has(line)) this.#deps.log.notice(line, fields);
     this.#said.add(line);
   }
 }

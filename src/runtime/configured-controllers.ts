@@ -20,6 +20,7 @@ import type { Disposable } from '../ports/disposable.ts';
 import { toPortError } from '../ports/errors.ts';
 import type { Clock, Resolver } from '../ports/host.ts';
 import type { Log } from '../ports/log.ts';
+import { controllerFields } from './reports.ts';
 
 /** A name that resolved is looked at again this often: addresses change. */
 const REFRESH_MS = 300_000;
@@ -120,6 +121,10 @@ export class ConfiguredControllers implements Disposable {
       const addresses = await resolver.resolve(entry.tid.traddr);
       if (addresses.length === 0) throw new Error('it has no address');
       if (this.#entries.get(entry.source) !== entry) return;
+      if (entry.failures > 0) {
+        const text = `${printTid(entry.tid)} - ${entry.tid.traddr} has an address again`;
+        log.info(text, controllerFields(entry.tid));
+      }
       this.#take(entry, addresses);
       entry.failures = 0;
     } catch (thrown) {
@@ -128,8 +133,9 @@ export class ConfiguredControllers implements Disposable {
       delayMs = retryDelayMs(entry.failures, random());
       const { message } = toPortError(thrown);
       const text = `${printTid(entry.tid)} - Cannot resolve ${entry.tid.traddr}: ${message}`;
-      if (entry.failures === 1) log.error(text);
-      else log.debug(text);
+      const fields = controllerFields(entry.tid);
+      if (entry.failures === 1) log.error(text, fields);
+      else log.debug(text, fields);
       if (entry.answer.kind === 'unknown') entry.answer = unknown(message);
     }
     entry.timer = clock.setTimer(delayMs, () => void this.#resolve(entry));
@@ -147,7 +153,8 @@ export class ConfiguredControllers implements Disposable {
     if (current !== undefined && candidates.includes(current)) return;
     const [first] = candidates;
     if (first === undefined) return;
-    this.#deps.log.debug(`${printTid(entry.tid)} - ${entry.tid.traddr} is ${first}`);
+    const text = `${printTid(entry.tid)} - ${entry.tid.traddr} is ${first}`;
+    this.#deps.log.debug(text, controllerFields(entry.tid));
     entry.answer = known(makeTid({ ...entry.tid, traddr: first }));
     this.#deps.changed();
   }

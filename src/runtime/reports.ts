@@ -1,8 +1,9 @@
 /** Log lines for what happens to a controller: one when a spell begins, one when it ends. */
 import type { Report } from '../core/controller-model.ts';
-import { opWords } from '../core/standing.ts';
+import { opWords, standing } from '../core/standing.ts';
 import { printTid, type TransportId } from '../nvme/transport-id.ts';
 import type { Log, LogFields } from '../ports/log.ts';
+import type { ControllerDriver } from './controller-driver.ts';
 
 /** What `journalctl NVME_SUBSYSNQN=…` and the like find a line by. */
 export function controllerFields(
@@ -15,6 +16,14 @@ export function controllerFields(
     NVME_SUBSYSNQN: tid.subsysnqn,
     ...(device === undefined ? {} : { NVME_DEVICE: device }),
   };
+}
+
+/** For tracing: where a controller stands now. */
+export function logState(log: Log, { kernel, model, tid }: ControllerDriver): void {
+  if (!log.tracing) return;
+  const { state, why } = standing(model, 0);
+  const because = why === '' ? '' : `: ${why}`;
+  log.debug(`${printTid(tid)} - Now ${state}${because}`, controllerFields(tid, kernel?.device));
 }
 
 export function logReport(
@@ -52,6 +61,19 @@ export function logReport(
     case 'lost':
       log.warning(`${prefix} - The kernel removed the controller; connecting again`, fields);
       return;
+    case 'interrupted':
+      log.warning(
+        `${prefix} - The connection is lost; the kernel tries to make it again (${report.state})`,
+        fields,
+      );
+      return;
+    case 'restored': {
+      const how = report.noticed
+        ? 'The connection is back'
+        : 'The connection was lost, and the kernel has made it again';
+      log.notice(`${prefix} - ${how}`, fields);
+      return;
+    }
     case 'op-failed': {
       const text = `${prefix} - Failed to ${opWords(report.op)}: ${report.error.message}. Retry in ${seconds(report.delayMs)} s`;
       if (report.first) log.error(text, fields);

@@ -34,7 +34,7 @@ import { visible } from './explain.ts';
 import type { KernelSnapshot } from './kernel-index.ts';
 import { LastKnownConfig } from './last-known-config.ts';
 import { previewActions, type PlannedReload } from './reload-preview.ts';
-import { controllerFields, logReport } from './reports.ts';
+import { controllerFields, logReport, logState } from './reports.ts';
 import { ServiceLoop } from './service-loop.ts';
 import { ServiceMetrics } from './service-metrics.ts';
 
@@ -357,6 +357,7 @@ export class ServiceCore<Extra extends ServiceExtra, Saved> {
     const seen = visible(driver);
     if (this.#seen.get(driver) === seen) return;
     this.#seen.set(driver, seen);
+    logState(this.#deps.log, driver);
     this.#news.mark();
   }
 

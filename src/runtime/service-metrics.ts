@@ -39,7 +39,7 @@ export interface CommonPicture {
 export class ServiceMetrics {
   readonly #connects = new Counter(['how'], [['made'], ['taken-over']]);
   readonly #connectFailures = new Counter(['stage', 'reason']);
-  readonly #losses = new Counter(['how'], [['removed']]);
+  readonly #losses = new Counter(['how'], [['interrupted'], ['removed']]);
   readonly #disconnects = new Counter([], [[]]);
   readonly #disconnectFailures = new Counter(['reason']);
   readonly #commandFailures = new Counter(['command', 'reason']);
@@ -58,6 +58,12 @@ export class ServiceMetrics {
         return;
       case 'lost':
         this.#losses.add(['removed']);
+        return;
+      case 'interrupted':
+        this.#losses.add(['interrupted']);
+        return;
+      case 'restored':
+        if (!report.noticed) this.#losses.add(['interrupted']);
         return;
       case 'op-failed':
       case 'op-refused':

@@ -37,7 +37,11 @@ export function explainIoControllers(input: ExplainInput): Explanation {
   };
 }
 
-function sourceWords({ configured, picture }: ExplainInput): (source: SourceId) => string {
+/** Who asks for something, in words. */
+export function sourceWords({
+  configured,
+  picture,
+}: Pick<ExplainInput, 'configured' | 'picture'>): (source: SourceId) => string {
   const words = new Map<SourceId, string>();
   for (const { place, source } of configured) {
     if (place !== undefined) words.set(source, `configured by ${placeText(place)}`);

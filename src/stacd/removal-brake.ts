@@ -30,7 +30,7 @@ const LOOK_UP_MS = 10_000;
 /** How long stafd is left alone after it was asked to read the logs: twice as long each time. */
 const ASK_FIRST_MS = 30_000;
 const ASK_LAST_MS = 600_000;
-/** Lines of what is held, after one that sums it up. */
+/** Errors of what is held, after one that sums it up; the others are for the history of each. */
 const MAX_LINES = 8;
 
 export interface RemovalBrakeDeps {
@@ -75,7 +75,8 @@ type Uses =
 export class RemovalBrake implements Disposable {
   readonly #deps: RemovalBrakeDeps;
   #held: ReadonlyMap<string, HeldRemoval> = new Map();
-  #names: ReadonlyMap<string, string> = new Map();
+  /** All that were to be dropped when it was last decided. */
+  #drops: ReadonlyMap<string, Drop> = new Map();
   /** By instance of the controllers that were asked about. */
   #uses:
     | {
@@ -115,7 +116,7 @@ export class RemovalBrake implements Disposable {
     // For this decision only: what is not used now may be at the next one.
     this.#uses = undefined;
     this.#say(before, drops, doubtful, limits);
-    this.#names = new Map(drops.map(({ key, name }) => [key, name]));
+    this.#drops = new Map(drops.map((drop) => [drop.key, drop]));
     const { next, toConfirm } = verdict;
     if (toConfirm.length > 0) this.#confirm(toConfirm);
     else this.#asked = new Set();
@@ -134,7 +135,7 @@ export class RemovalBrake implements Disposable {
 
   /** What is held, for people. */
   info(): Record<string, unknown> {
-    const named = [...this.#held].map(([key, { why }]) => [this.#names.get(key) ?? key, why]);
+    const named = [...this.#held].map(([key, { why }]) => [this.#drops.get(key)?.name ?? key, why]);
     return Object.fromEntries(named) as Record<string, unknown>;
   }
 
@@ -237,8 +238,9 @@ export class RemovalBrake implements Disposable {
         `Held back: ${fresh.length} of ${connections} connections would be dropped. They stay until what asks for it is confirmed (disconnect-limit)`,
       );
     }
-    for (const { fields, key, name, why } of fresh.slice(0, MAX_LINES)) {
-      log.error(`${name} - Held back: ${why}; but ${this.#held.get(key)?.why ?? ''}`, fields);
+    for (const [index, { fields, key, name, why }] of fresh.entries()) {
+      const level = index < MAX_LINES ? 'error' : 'info';
+      log[level](`${name} - Held back: ${why}; but ${this.#held.get(key)?.why ?? ''}`, fields);
     }
     const ended = new Set([...before.keys()].filter((key) => !this.#held.has(key)));
     const count = (list: readonly Drop[]): number =>
@@ -246,6 +248,11 @@ export class RemovalBrake implements Disposable {
     const confirmed = count(doubtful);
     const bySetting = count(drops) - confirmed;
     const back = ended.size - confirmed - bySetting;
+    const going = new Set(drops.map(({ key }) => key));
+    for (const key of ended) {
+      const drop = going.has(key) ? undefined : this.#drops.get(key);
+      if (drop !== undefined) log.info(`${drop.name} - No longer to be dropped`, drop.fields);
+    }
     if (confirmed > 0) log.notice(`Confirmed: ${confirmed} of the connections held back go now`);
     if (bySetting > 0) {
       log.notice(`By a setting: ${bySetting} of the connections held back go now`);

@@ -11,7 +11,7 @@ import type { Answer } from '../core/answer.ts';
 import type { Family } from '../core/metrics.ts';
 import type { PreviewedActions } from '../core/reload-preview.ts';
 import type { KernelController } from '../nvme/kernel-controller.ts';
-import { tidKey, type TidKey } from '../nvme/transport-id.ts';
+import { printTid, tidKey, type TidKey } from '../nvme/transport-id.ts';
 import type { BlockUses } from '../ports/block-use.ts';
 import type { DeviceEvent } from '../ports/devices.ts';
 import type { Disposable } from '../ports/disposable.ts';
@@ -19,6 +19,7 @@ import { toPortError } from '../ports/errors.ts';
 import type { ControllerRecord } from '../runtime/controller-set.ts';
 import type { Explanation } from '../runtime/explain.ts';
 import type { KernelSnapshot } from '../runtime/kernel-index.ts';
+import { controllerFields } from '../runtime/reports.ts';
 import {
   ServiceCore,
   type Ending,
@@ -36,7 +37,7 @@ import {
   type StacdSnapshot,
 } from './plan.ts';
 import { EventLatency } from './event-latency.ts';
-import { explainIoControllers } from './explain.ts';
+import { explainIoControllers, sourceWords } from './explain.ts';
 import { stacdFamilies } from './metrics.ts';
 import { withAudit, withoutDcs } from './preview.ts';
 import { RemovalBrake, type Drop, type RemovalBrakeDeps } from './removal-brake.ts';
@@ -242,10 +243,17 @@ export class StacdService {
     const picture = this.#picture();
     const { controllers } = this.#core;
     this.#latency.look(picture.discovery, (key) => controllers.get(key) !== undefined);
+    let words: ReturnType<typeof sourceWords> | undefined;
     const removed = this.#core.apply(planIoControllers(picture), {
       created: ({ extra }) => extra,
       added: ({ driver, sources }) => {
         this.#latency.added(driver.key, sources);
+        words ??= sourceWords({ picture, configured: this.#core.configured.list() });
+        const why = [...sources].map(words).join('; ');
+        this.#deps.log.info(
+          `${printTid(driver.tid)} - Added: ${why}`,
+          controllerFields(driver.tid),
+        );
       },
       kept: (record, planned) => this.#kept(record, planned),
       keepsConnection: ({ driver }) => keepsConnection(this.settings.config, driver.tid),
@@ -347,6 +355,11 @@ export class StacdService {
   }
 
   #deviceEvent(event: DeviceEvent): void {
+    if (event.kind === 'nvme-event' && event.event === 'connected') {
+      for (const { driver } of this.#core.controllers.holding(event.device)) {
+        driver.feed({ kind: 'event', event: 'connected' });
+      }
+    }
     if (event.kind !== 'add') return;
     this.#auditTimer?.dispose();
     this.#auditTimer = this.#deps.clock.setTimer(AUDIT_AFTER_ADD_MS, () => {

@@ -31,6 +31,7 @@ import type { Log } from '../ports/log.ts';
 import type { AnnouncedService, ServiceBrowser } from '../ports/service-browser.ts';
 import { timerText, word } from '../runtime/describe.ts';
 import { LogThrottle } from '../runtime/log-throttle.ts';
+import { controllerFields } from '../runtime/reports.ts';
 import type { ServiceSettings } from '../runtime/service-core.ts';
 import type { MdnsReport } from './plan.ts';
 import type { DcBrowser, Unanswered } from './service-types.ts';
@@ -299,10 +300,11 @@ export class MdnsDiscovery implements DcBrowser {
       .catch((thrown: unknown) => ({ kind: 'unreachable', error: toPortError(thrown) }) as const);
     if (check.abort.signal.aborted) return;
     const name = printTid(check.tid);
+    const fields = controllerFields(check.tid);
     if (result.kind === 'reachable') {
       check.state = 'reachable';
       const tries = check.failures > 0 ? ` after ${String(check.failures + 1)} attempts` : '';
-      this.#deps.log.debug(`${name} - Found by mDNS, and it answers${tries}`);
+      this.#deps.log.debug(`${name} - Found by mDNS, and it answers${tries}`, fields);
       this.#changed();
       return;
     }
@@ -311,8 +313,8 @@ export class MdnsDiscovery implements DcBrowser {
     check.failures += 1;
     check.error = result.error.message;
     const text = `${name} - Found by mDNS, but it does not answer: ${result.error.message}`;
-    if (check.failures === 1) this.#lines.say('info', `${text}. It is tried again`);
-    else this.#deps.log.debug(`${text}. Retry in ${String(seconds)} s`);
+    if (check.failures === 1) this.#lines.say('info', `${text}. It is tried again`, fields);
+    else this.#deps.log.debug(`${text}. Retry in ${String(seconds)} s`, fields);
     check.timer = clock.setTimer(seconds * 1000, () => void this.#try(check));
     this.#changed();
   }

@@ -18,6 +18,8 @@ export const conffiles = ['etc/stas/stacd.conf', 'etc/stas/stafd.conf', 'etc/sta
 const emptyFolders = ['etc/stas/stacd.conf.d', 'etc/stas/stafd.conf.d'];
 
 const units = [
+  'nvme-stas-metrics.service',
+  'nvme-stas-metrics.timer',
   'stacd.service',
   'stafd.service',
   'stas-config.target',
@@ -98,8 +100,8 @@ export async function layOut(options: {
 
   await rootOfStafd(join(tree, libFolder, 'root'));
   await install(join(import.meta.dirname, 'README.Debian'), `${docFolder}/README.Debian`);
-  for (const name of ['README.md', 'DISTROS.md']) {
-    await install(join(root, name), `${docFolder}/${name}`);
+  for (const path of ['README.md', 'DISTROS.md', 'docs/metrics.md']) {
+    await install(join(root, path), `${docFolder}/${basename(path)}`);
   }
 
   for (const path of conffiles) await install(join(root, path), path);

@@ -1,0 +1,36 @@
+/** What the kernel does by itself: it loses a connection, and makes it again. */
+import { isLeaving, type KernelController } from '../nvme/kernel-controller.ts';
+import { stay } from './controller-disposal.ts';
+import type { ControllerModel, Phase, Report, Step } from './controller-model.ts';
+
+type Connected = Extract<Phase, { readonly kind: 'connected' }>;
+
+/** One that is being deleted is no longer tried. */
+function isInterrupted(kernel: KernelController): boolean {
+  return kernel.state !== '' && kernel.state !== 'live' && !isLeaving(kernel);
+}
+
+/** How the connection looks now. */
+export function seen(model: ControllerModel, phase: Connected, kernel: KernelController): Step {
+  const { device, state } = kernel;
+  const next: ControllerModel = { ...model, phase: { ...phase, kernel } };
+  const [was, is] = [isInterrupted(phase.kernel), isInterrupted(kernel)];
+  if (was === is || isLeaving(kernel)) return stay(next);
+  const report: Report = is
+    ? { kind: 'interrupted', device, state }
+    : { kind: 'restored', device, noticed: true };
+  return { model: next, effects: [{ kind: 'report', report }] };
+}
+
+/** The kernel says that it has made the connection again; what is to be done then. */
+export function restored(
+  model: ControllerModel,
+  phase: Connected,
+  then: (model: ControllerModel, phase: Connected) => Step,
+): Step {
+  const { device } = phase.kernel;
+  const now: Connected = { ...phase, kernel: { ...phase.kernel, state: 'live' } };
+  const next = then({ ...model, phase: now }, now);
+  const report: Report = { kind: 'restored', device, noticed: isInterrupted(phase.kernel) };
+  return { model: next.model, effects: [{ kind: 'report', report }, ...next.effects] };
+}
