@@ -58,6 +58,8 @@ export function step(model: ControllerModel, input: Input, context: StepContext)
       return phase.kind === 'resting' ? timer(model, context) : stay(model);
     case 'kick':
       return kick(model, context);
+    case 'network-up':
+      return networkUp(model);
     case 'timer':
       return timer(model, context);
     case 'probed':
@@ -138,6 +140,14 @@ function kick(model: ControllerModel, context: StepContext): Step {
     case 'gone':
       return stay(model);
   }
+}
+
+/** Looks again for what was looked for in vain, also where that has not come out yet. */
+function networkUp(model: ControllerModel): Step {
+  const { kind } = model.phase;
+  return kind === 'waiting-retry' || kind === 'probing'
+    ? probe({ ...model, hangs: false })
+    : stay(model);
 }
 
 function timer(model: ControllerModel, context: StepContext): Step {

@@ -100,8 +100,10 @@ export interface ControllerModel {
 
 export type Input =
   | { readonly kind: 'start' }
-  /** Try now: reload, a link that came up, an NCC bit that was cleared. */
+  /** Try now: reload, an NCC bit that was cleared. */
   | { readonly kind: 'kick' }
+  /** What cannot be reached may be now: a link, an address or a route came up. */
+  | { readonly kind: 'network-up' }
   | { readonly kind: 'timer' }
   | { readonly kind: 'probed'; readonly error: Failure | undefined }
   /** The kernel has this connection already: seen before the probe, or before the start. */

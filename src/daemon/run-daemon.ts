@@ -17,6 +17,7 @@ import { KernelDevices } from '../platform/devices.ts';
 import { SystemBlockUses } from '../platform/block-use.ts';
 import { SystemInterfaces } from '../platform/interfaces.ts';
 import { createLog } from '../platform/journal.ts';
+import { RtnetlinkNetwork } from '../platform/network.ts';
 import { TcpProber } from '../platform/prober.ts';
 import { SystemResolver } from '../platform/resolver.ts';
 import { SystemdServiceManager } from '../platform/service-manager.ts';
@@ -29,6 +30,7 @@ import { StartupError, toPortError } from '../ports/errors.ts';
 import type { Fabrics } from '../ports/fabrics.ts';
 import type { Clock, Interfaces, Prober, Resolver, StateFile } from '../ports/host.ts';
 import type { TraceableLog } from '../ports/log.ts';
+import type { Network } from '../ports/network.ts';
 import type { ProcessFacts } from '../runtime/process-info.ts';
 import type { PresentFiles } from '../runtime/reload-preview.ts';
 import { daemonCommand, type CommandLine, type DaemonName } from './command-line.ts';
@@ -55,6 +57,7 @@ export interface DaemonParts {
   readonly interfaces: Interfaces;
   readonly lkcFile: StateFile;
   readonly log: TraceableLog;
+  readonly network: Network;
   /** The files as they are now. Throws where a reload would be refused. */
   readonly present: () => PresentFiles;
   readonly prober: Prober;
@@ -189,6 +192,7 @@ async function run(definition: DaemonDefinition, options: CommandLine): Promise<
     interfaces: new SystemInterfaces(),
     lkcFile: new DiskStateFile(lkcPath),
     log,
+    network: new RtnetlinkNetwork({ log }),
     present: () => {
       const found = reader.peek();
       return { ...found, tracing: options.tron || found.settings.config.tron };

@@ -1,6 +1,6 @@
 /**
- * TCP sockets made of libc's own calls, for what Node's cannot do: bind to an interface, and say
- * exactly which errno a connection ended with. Every socket is non-blocking; no call here waits.
+ * Sockets made of libc's own calls, for what Node's cannot do: TCP bound to an interface, with the
+ * exact errno that a connection ended with, and rtnetlink. Every socket is non-blocking; no call here waits.
  */
 import { endianness } from 'node:os';
 import { isLinkLocal } from '../nvme/ip-address.ts';
@@ -19,7 +19,9 @@ export interface PollHandle {
 /** Linux's numbers, the same on every architecture that Node and Debian share but for mips. */
 const AF_INET = 2;
 const AF_INET6 = 10;
+const AF_NETLINK = 16;
 const SOCK_STREAM = 1;
+const SOCK_RAW = 3;
 const SOCK_NONBLOCK = 0o4000;
 const SOCK_CLOEXEC = 0o2000000;
 const SOL_SOCKET = 1;
@@ -78,6 +80,23 @@ export class LibcSockets {
   open(family: IpFamily): number | Failure {
     const domain = family === 'ipv4' ? AF_INET : AF_INET6;
     return this.#checked(this.#socket(domain, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  }
+
+  /** An rtnetlink socket that hears these multicast groups (RTMGRP_*); to be closed by `close`. */
+  openRtnetlink(groups: number): number | Failure {
+    const NETLINK_ROUTE = 0;
+    const fd = this.#checked(
+      this.#socket(AF_NETLINK, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, NETLINK_ROUTE),
+    );
+    if (typeof fd !== 'number') return fd;
+    // struct sockaddr_nl: family, padding, port (the kernel chooses), groups.
+    const sockaddr = Buffer.alloc(12);
+    writeHost(sockaddr, 2, AF_NETLINK);
+    writeHost(sockaddr.subarray(8), 4, groups);
+    const bound = this.#checked(this.#bind(fd, sockaddr, sockaddr.length));
+    if (typeof bound === 'number') return fd;
+    this.#close(fd);
+    return bound;
   }
 
   /** What is sent leaves by this interface and no other. */

@@ -9,7 +9,7 @@
  */
 import type { ConfiguredController } from '../config/controller-entry.ts';
 import type { Place } from '../config/problem.ts';
-import { normalizeConfiguredTid } from '../config/service-config.ts';
+import { normalizeConfiguredTid, type ServiceConfig } from '../config/service-config.ts';
 import { known, unknown, type Answer } from '../core/answer.ts';
 import type { SourceId } from '../core/plan-controllers.ts';
 import { retryDelayMs } from '../core/retry-policy.ts';
@@ -42,6 +42,15 @@ export interface ConfiguredRules {
   /** The host's own NQN, for entries that name none. */
   readonly hostNqn: string;
   readonly ipFamilies: ReadonlySet<IpFamily>;
+}
+
+/** The rules of a daemon's settings. */
+export function configuredRules(settings: {
+  readonly config: Pick<ServiceConfig, 'ignoreIface' | 'ipFamilies'>;
+  readonly host: { readonly hostnqn: string };
+}): ConfiguredRules {
+  const { ignoreIface, ipFamilies } = settings.config;
+  return { ignoreIface, hostNqn: settings.host.hostnqn, ipFamilies };
 }
 
 interface Entry extends ConfiguredAnswer {
@@ -105,6 +114,16 @@ export class ConfiguredControllers implements Disposable {
     return [...answers.values()];
   }
 
+  /** Asks at once for the names that did not resolve. */
+  retryNow(): void {
+    for (const entry of this.#entries.values()) {
+      // Without a timer it is being asked for.
+      if (entry.failures === 0 || entry.timer === undefined) continue;
+      entry.timer.dispose();
+      void this.#resolve(entry);
+    }
+  }
+
   list(): readonly ConfiguredAnswer[] {
     return [...this.#entries.values()];
   }
@@ -116,6 +135,7 @@ export class ConfiguredControllers implements Disposable {
 
   async #resolve(entry: Entry): Promise<void> {
     const { clock, log, random, resolver } = this.#deps;
+    entry.timer = undefined;
     let delayMs = REFRESH_MS;
     try {
       const addresses = await resolver.resolve(entry.tid.traddr);

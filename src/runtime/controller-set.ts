@@ -175,6 +175,11 @@ export class ControllerSet<Extra> implements Disposable {
     for (const { driver } of this.all()) driver.feed({ kind: 'kick' });
   }
 
+  /** Tries again at once what waits for its next try. */
+  networkUp(): void {
+    for (const { driver } of this.all()) driver.feed({ kind: 'network-up' });
+  }
+
   /** Resolves when the last one is gone, or after `ms`: a disconnect may fail for ever. */
   async emptyWithin(ms: number): Promise<void> {
     if (this.#records.size === 0) return;

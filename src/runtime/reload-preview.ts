@@ -30,7 +30,8 @@ import { toPortError } from '../ports/errors.ts';
 import type { ConfiguredAnswer } from './configured-controllers.ts';
 import type { ControllerRecord, ControllerSet } from './controller-set.ts';
 import { deviceOf, NO_DEVICE } from './describe.ts';
-import type { Ending, ServiceExtra, ServiceSettings } from './service-core.ts';
+import type { Ending } from './plan-rules.ts';
+import type { ServiceExtra, ServiceSettings } from './service-core.ts';
 
 /** The files as they are now. */
 export interface PresentFiles {

@@ -19,10 +19,12 @@ import type { Fabrics, HostIdentity, RawDiscoveryLog } from '../ports/fabrics.ts
 import { toPortError } from '../ports/errors.ts';
 import type { Clock, Interfaces, Prober, Resolver, StateFile } from '../ports/host.ts';
 import type { Log } from '../ports/log.ts';
+import type { Network } from '../ports/network.ts';
 import type { BootFirmware } from '../ports/boot-firmware.ts';
 import { BootTables } from './boot-tables.ts';
 import {
   ConfiguredControllers,
+  configuredRules,
   type ConfiguredAnswer,
   type ConfiguredRules,
 } from './configured-controllers.ts';
@@ -33,6 +35,8 @@ import { ControllerSet, type ControllerRecord } from './controller-set.ts';
 import { visible } from './explain.ts';
 import type { KernelSnapshot } from './kernel-index.ts';
 import { LastKnownConfig } from './last-known-config.ts';
+import { NetworkRetry } from './network-retry.ts';
+import type { ActionRules, Ending } from './plan-rules.ts';
 import { previewActions, type PlannedReload } from './reload-preview.ts';
 import { controllerFields, logReport, logState } from './reports.ts';
 import { ServiceLoop } from './service-loop.ts';
@@ -59,6 +63,7 @@ export interface ServiceDeps {
   readonly interfaces: Interfaces;
   readonly log: Log;
   readonly lkcFile: StateFile;
+  readonly network: Network;
   readonly prober: Prober;
   readonly resolver: Resolver;
 }
@@ -90,31 +95,8 @@ export interface ServiceDefinition<Extra extends ServiceExtra, Saved> {
   reported(record: ControllerRecord<Extra>, report: Report): void;
   /** See DriverHooks. */
   logRead(record: ControllerRecord<Extra>, log: RawDiscoveryLog, begunAt: number): LogVerdict;
-}
-
-/** How a service carries out the actions of its plan. */
-export interface ActionRules<Extra extends ServiceExtra, Planned> {
-  /** What is known of a new controller. */
-  created(wanted: WantedController<Planned>): Extra;
-  /** It was added, and is about to be started. */
-  added(record: ControllerRecord<Extra>): void;
-  /** What is known of one that is still asked for. */
-  kept(record: ControllerRecord<Extra>, planned: Planned): Extra;
-  /** Whether the connection of one that is removed stays in the kernel. */
-  keepsConnection(record: ControllerRecord<Extra>): boolean;
-  /**
-   * Which of these removals, which leave no connection, are not to be carried out yet, and why.
-   * Called by every plan, also with none.
-   */
-  hold?(endings: readonly Ending<Extra>[]): ReadonlyMap<string, string>;
-}
-
-/** A removal that ends the connection, if there is one. */
-export interface Ending<Extra extends ServiceExtra> {
-  readonly record: ControllerRecord<Extra>;
-  readonly why: string;
-  /** See SourceEvidence. */
-  readonly statedAt: number;
+  /** What the service looks for besides its controllers may be in reach now. */
+  networkUp(): void;
 }
 
 export class ServiceCore<Extra extends ServiceExtra, Saved> {
@@ -130,6 +112,7 @@ export class ServiceCore<Extra extends ServiceExtra, Saved> {
   readonly #news: Coalescer;
   /** What can be seen of each, when somebody was last to be told. */
   readonly #seen = new WeakMap<ControllerDriver, string>();
+  #network: NetworkRetry | undefined;
   #settings: ServiceSettings;
   #stopping = false;
   #kickDue = false;
@@ -219,6 +202,15 @@ export class ServiceCore<Extra extends ServiceExtra, Saved> {
 
   /** Begins with the configuration; what was remembered, or undefined if there is nothing. */
   async begin(): Promise<Saved | undefined> {
+    const { clock, log, network } = this.#deps;
+    this.#network = new NetworkRetry(clock, network, () => {
+      log.debug('The network came up: what waits is tried again');
+      this.configured.retryNow();
+      this.controllers.networkUp();
+      this.#definition.networkUp();
+      // Which connections are whose depends on the addresses of interfaces, too.
+      this.loop.mark();
+    });
     this.#configure();
     return this.lkc.load();
   }
@@ -321,6 +313,7 @@ export class ServiceCore<Extra extends ServiceExtra, Saved> {
   }): Promise<void> {
     this.#stopping = true;
     this.#news.dispose();
+    this.#network?.dispose();
     await this.loop.stop();
     this.configured.dispose();
     end.save();
@@ -390,9 +383,4 @@ export class ServiceCore<Extra extends ServiceExtra, Saved> {
 
 function sameSources(one: ReadonlySet<SourceId>, other: ReadonlySet<SourceId>): boolean {
   return one.size === other.size && [...one].every((source) => other.has(source));
-}
-
-function configuredRules({ config, host }: ServiceSettings): ConfiguredRules {
-  const { ignoreIface, ipFamilies } = config;
-  return { ignoreIface, hostNqn: host.hostnqn, ipFamilies };
 }

@@ -5,7 +5,7 @@ import { printTid } from '../nvme/transport-id.ts';
 import type { LogFields } from '../ports/log.ts';
 import type { KernelSnapshot } from '../runtime/kernel-index.ts';
 import { controllerFields } from '../runtime/reports.ts';
-import type { Ending } from '../runtime/service-core.ts';
+import type { Ending } from '../runtime/plan-rules.ts';
 import { UNWANTED, type Unwanted } from './audit.ts';
 import type { IocExtra, StacdSnapshot } from './plan.ts';
 import type { BrakeLimits, Drop } from './removal-brake.ts';

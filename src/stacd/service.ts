@@ -19,13 +19,9 @@ import { toPortError } from '../ports/errors.ts';
 import type { ControllerRecord } from '../runtime/controller-set.ts';
 import type { Explanation } from '../runtime/explain.ts';
 import type { KernelSnapshot } from '../runtime/kernel-index.ts';
+import type { Ending } from '../runtime/plan-rules.ts';
 import { controllerFields } from '../runtime/reports.ts';
-import {
-  ServiceCore,
-  type Ending,
-  type ServiceDeps,
-  type ServiceSettings,
-} from '../runtime/service-core.ts';
+import { ServiceCore, type ServiceDeps, type ServiceSettings } from '../runtime/service-core.ts';
 import { auditConnections, auditsOthers, UNWANTED, type AuditInput } from './audit.ts';
 import { auditLimits, kernelFields, kernelName, othersDrop, ownDrop, ownLimits } from './drops.ts';
 import { STACD_LKC_VERSION, dumpLkc, parseLkc, type SavedIoc } from './last-known-config.ts';
@@ -97,6 +93,7 @@ export class StacdService {
         this.#latency.connected(key, !report.adopted, deps.clock.now());
       },
       logRead: () => ({ persistent: true }),
+      networkUp: () => undefined,
     });
     const brakeDeps: RemovalBrakeDeps = {
       ...deps,

@@ -4,7 +4,7 @@
  */
 import { BY_SETTING } from '../core/removal-brake.ts';
 import type { TidKey, TransportId } from '../nvme/transport-id.ts';
-import type { Ending } from '../runtime/service-core.ts';
+import type { Ending } from '../runtime/plan-rules.ts';
 import { referrerOf } from './plan.ts';
 import type { DcData, DcRecord } from './service-types.ts';
 

@@ -86,6 +86,8 @@ export interface Unanswered {
 export interface DcBrowser {
   /** Begins, goes on or ends as the configuration says; tries again what did not answer. */
   configure(settings: ServiceSettings): void;
+  /** Tries again at once what does not answer. */
+  retryNow(): void;
   /** What is known now; begins what this asks for. */
   look(): MdnsReport;
   /** What `look` would say right after `configure` with these; begins and changes nothing. */

@@ -77,6 +77,9 @@ export class StafdService {
       },
       reported: () => undefined,
       logRead: (record, log, begunAt) => ({ persistent: this.#logRead(record, log, begunAt) }),
+      networkUp: () => {
+        deps.browser.retryNow();
+      },
     });
     this.#events = new DcEvents(deps, this.#core, this.#metrics);
   }

@@ -6,6 +6,8 @@ import { FakeFabrics } from '../fakes/fabrics.ts';
 import { devicesContract } from './devices.contract.ts';
 import type { DevicesWorld } from './devices.contract.ts';
 import { fakeHostContracts, realHostContracts } from './host-worlds.ts';
+import { fakeNetworkWorld } from './network-worlds.ts';
+import { networkContract } from './network.contract.ts';
 
 const NQN = 'nqn.2014-08.org.example:io';
 
@@ -49,6 +51,7 @@ const contracts = [
   ...realHostContracts(),
   ...fakeHostContracts(),
   devicesContract('the fake', fakeKernel),
+  networkContract('the fake', fakeNetworkWorld),
 ];
 
 describe.each(contracts)('$name', ({ tests }) => {

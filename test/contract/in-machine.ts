@@ -24,6 +24,8 @@ import type { Contract } from './contract.ts';
 import { devicesContract } from './devices.contract.ts';
 import { realHostContracts } from './host-worlds.ts';
 import { serviceBrowserContract } from './service-browser.contract.ts';
+import { kernelNetworkWorld } from './network-worlds.ts';
+import { networkContract } from './network.contract.ts';
 import { nvmetWorld, setUpTarget, tearDownTarget } from './nvmet-world.ts';
 
 const HOSTILE = 'first\nsecond\u0000third\u001b[31m \ud800';
@@ -298,6 +300,7 @@ async function runContracts(): Promise<boolean> {
     kernelContract(devices),
     logContract(),
     serviceManagerContract(),
+    networkContract('rtnetlink', kernelNetworkWorld),
     serviceBrowserContract('avahi-daemon', avahiWorld),
   ];
   let good = true;

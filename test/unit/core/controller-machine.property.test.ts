@@ -8,7 +8,15 @@ type Happening =
   | { readonly kind: 'probe'; readonly outcome: 'reachable' | 'unreachable' | 'found' }
   | {
       readonly kind:
-        'turn' | 'stray-turn' | 'timer' | 'kick' | 'refresh' | 'seen' | 'lost' | 'silence';
+        | 'turn'
+        | 'stray-turn'
+        | 'timer'
+        | 'kick'
+        | 'network-up'
+        | 'refresh'
+        | 'seen'
+        | 'lost'
+        | 'silence';
     }
   | { readonly kind: 'connect'; readonly outcome: 'made' | 'adopted' | 'failed' }
   | { readonly kind: 'disconnect'; readonly outcome: 'done' | 'failed' | 'changed' }
@@ -76,7 +84,7 @@ const happening: fc.Arbitrary<Happening> = fc.oneof(
   {
     weight: 2,
     arbitrary: fc.record({
-      kind: one('stray-turn', 'timer', 'kick', 'refresh', 'seen', 'lost', 'silence'),
+      kind: one('stray-turn', 'timer', 'kick', 'network-up', 'refresh', 'seen', 'lost', 'silence'),
     }),
   },
   {
@@ -148,6 +156,7 @@ function happen(world: MachineWorld, what: Happening): void {
       return;
     case 'timer':
     case 'kick':
+    case 'network-up':
     case 'refresh':
       world.feed({ kind: what.kind });
       return;

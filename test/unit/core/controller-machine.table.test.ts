@@ -14,6 +14,7 @@ const TABLE: Readonly<Record<string, Readonly<Record<string, readonly string[]>>
     'remove, keeping': ['gone', 'gone'],
   },
   probing: {
+    'network up': ['probing', 'probe'],
     'probed well': ['queued', 'enqueue first'],
     'probed in vain': ['waiting-retry', 'report connect-failed'],
     found: ['connected running read-support', 'report connected', 'run read-support'],
@@ -21,6 +22,7 @@ const TABLE: Readonly<Record<string, Readonly<Record<string, readonly string[]>>
     'remove, keeping': ['gone', 'cancel-probe', 'gone'],
   },
   'probing, doubtful': {
+    'network up': ['probing', 'probe'],
     'probed well': ['queued', 'enqueue repeat'],
     'probed in vain': ['waiting-retry', 'report connect-failed'],
     found: ['connected running read-support', 'dequeue', 'report connected', 'run read-support'],
@@ -46,11 +48,13 @@ const TABLE: Readonly<Record<string, Readonly<Record<string, readonly string[]>>
     'remove, keeping': ['disposing awaiting-connect'],
   },
   'waiting, hung': {
+    'network up': ['probing', 'probe'],
     kick: ['probing', 'probe'],
     remove: ['gone', 'gone'],
     'remove, keeping': ['gone', 'gone'],
   },
   'probing, hung': {
+    'network up': ['probing', 'probe'],
     'probed well': ['waiting-retry', 'enqueue doubtful'],
     'probed in vain': ['waiting-retry', 'report connect-failed'],
     found: ['connected running read-support', 'report connected', 'run read-support'],
@@ -59,6 +63,7 @@ const TABLE: Readonly<Record<string, Readonly<Record<string, readonly string[]>>
     'remove, keeping': ['gone', 'cancel-probe', 'gone'],
   },
   'waiting, hung and reachable': {
+    'network up': ['probing', 'probe'],
     kick: ['probing', 'probe'],
     turn: ['connecting', 'connect'],
     remove: ['gone', 'dequeue', 'gone'],
@@ -101,11 +106,13 @@ const TABLE: Readonly<Record<string, Readonly<Record<string, readonly string[]>>
     'remove, keeping': ['gone', 'gone'],
   },
   'waiting-retry': {
+    'network up': ['probing', 'probe'],
     kick: ['probing', 'probe'],
     remove: ['gone', 'gone'],
     'remove, keeping': ['gone', 'gone'],
   },
   'waiting-retry, doubtful': {
+    'network up': ['probing', 'probe'],
     kick: ['probing', 'probe'],
     turn: ['connecting', 'connect'],
     remove: ['gone', 'dequeue', 'gone'],

@@ -142,6 +142,7 @@ const kernel = kernelController();
 export const INPUTS: Readonly<Record<string, Input>> = {
   start: { kind: 'start' },
   kick: { kind: 'kick' },
+  'network up': { kind: 'network-up' },
   timer: { kind: 'timer' },
   'probed well': { kind: 'probed', error: undefined },
   'probed in vain': { kind: 'probed', error: RETRY },

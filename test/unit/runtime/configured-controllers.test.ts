@@ -51,6 +51,24 @@ test('a name that does not resolve is unknown, is tried again, and is one line i
   expect(changes()).toBe(1);
 });
 
+test('a name that did not resolve is asked for at once when told so, and never twice at a time', async () => {
+  const { addresses, clock, resolver, source } = bench();
+  resolver.set('known.example', '10.0.0.9');
+  source.set([at('dc.example'), at('known.example')], RULES);
+  await clock.advance(20_000);
+  const before = resolver.lookups.calls.length;
+  resolver.set('dc.example', '10.0.0.2');
+  resolver.lookups.hold();
+  source.retryNow();
+  source.retryNow();
+  expect(resolver.lookups.calls).toHaveLength(before + 1);
+  resolver.lookups.release();
+  await clock.advance(0);
+  expect(addresses()).toEqual(['10.0.0.2', '10.0.0.9']);
+  source.dispose();
+  expect(clock.pendingTimers).toBe(0);
+});
+
 test('a name without any address is one that does not resolve', async () => {
   const { addresses, clock, resolver, source } = bench();
   resolver.lookups.hold();

@@ -18,6 +18,7 @@ import {
   MemoryStateFile,
 } from '../../fakes/host.ts';
 import { MemoryLog } from '../../fakes/log.ts';
+import { FakeNetwork } from '../../fakes/network.ts';
 
 export const HOST = 'nqn.2014-08.org.nvmexpress:uuid:host';
 
@@ -35,6 +36,7 @@ export class StacdBench {
   readonly fabrics: FakeFabrics;
   readonly interfaces = new FakeInterfaces();
   readonly log = new MemoryLog(true);
+  readonly network = new FakeNetwork();
   readonly prober = new FakeProber();
   readonly resolver = new FakeResolver();
   readonly lkcFile: MemoryStateFile;
@@ -58,10 +60,31 @@ export class StacdBench {
     const there = ownFabrics ? undefined : before?.fabrics;
     this.fabrics = there ?? new FakeFabrics(this.devices);
     this.lkcFile = new MemoryStateFile(before?.lkcFile.text);
-    const { bootFirmware, clock, devices, fabrics, interfaces, lkcFile, log, prober, resolver } =
-      this;
+    const {
+      bootFirmware,
+      clock,
+      devices,
+      fabrics,
+      interfaces,
+      lkcFile,
+      log,
+      network,
+      prober,
+      resolver,
+    } = this;
     this.service = new StacdService(this.settings(text), {
-      ...{ bootFirmware, clock, devices, fabrics, interfaces, lkcFile, log, prober, resolver },
+      ...{
+        bootFirmware,
+        clock,
+        devices,
+        fabrics,
+        interfaces,
+        lkcFile,
+        log,
+        network,
+        prober,
+        resolver,
+      },
       random: () => 0.5,
       blockUses: this.blockUses,
       discovery: {

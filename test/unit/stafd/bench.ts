@@ -20,6 +20,7 @@ import {
   MemoryStateFile,
 } from '../../fakes/host.ts';
 import { MemoryLog } from '../../fakes/log.ts';
+import { FakeNetwork } from '../../fakes/network.ts';
 import { found, foundSoFar, HOST } from './plan-samples.ts';
 
 /** The host's DH-HMAC-CHAP secret: nobody is to see it. */
@@ -32,6 +33,7 @@ export class StafdBench {
   readonly fabrics: FakeFabrics;
   readonly interfaces = new FakeInterfaces();
   readonly log = new MemoryLog(true);
+  readonly network = new FakeNetwork();
   readonly prober = new FakeProber();
   readonly resolver = new FakeResolver();
   readonly lkcFile: MemoryStateFile;
@@ -46,6 +48,8 @@ export class StafdBench {
   changes = 0;
   /** Configurations that the browser was given. */
   browsed = 0;
+  /** How often it was asked to try again. */
+  retries = 0;
   #zeroconf = false;
   browserDisposed = false;
 
@@ -59,10 +63,31 @@ export class StafdBench {
     const there = ownFabrics ? undefined : before?.fabrics;
     this.fabrics = there ?? new FakeFabrics(this.devices);
     this.lkcFile = new MemoryStateFile(before?.lkcFile.text);
-    const { bootFirmware, clock, devices, fabrics, interfaces, lkcFile, log, prober, resolver } =
-      this;
+    const {
+      bootFirmware,
+      clock,
+      devices,
+      fabrics,
+      interfaces,
+      lkcFile,
+      log,
+      network,
+      prober,
+      resolver,
+    } = this;
     this.service = new StafdService(this.settings(text), {
-      ...{ bootFirmware, clock, devices, fabrics, interfaces, lkcFile, log, prober, resolver },
+      ...{
+        bootFirmware,
+        clock,
+        devices,
+        fabrics,
+        interfaces,
+        lkcFile,
+        log,
+        network,
+        prober,
+        resolver,
+      },
       random: () => 0.5,
       browser: {
         configure: ({ config }) => {
@@ -76,6 +101,7 @@ export class StafdBench {
         },
         info: () => ({ 'service types': [] }),
         unanswered: () => this.unanswered,
+        retryNow: () => void (this.retries += 1),
         dispose: () => void (this.browserDisposed = true),
       },
       nvmeCli: { connectAll: (device) => void this.leftToNvmeCli.push(device) },

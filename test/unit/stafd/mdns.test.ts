@@ -187,6 +187,16 @@ describe('a service that does not answer', () => {
     expect(await it.looks()).toEqual([`${A} eth0`]);
   });
 
+  test('is tried at once when asked to', async () => {
+    const it = await new Bench().start();
+    it.prober.setUnreachable(A, '8009');
+    it.browser.announce(service(A));
+    await it.looks();
+    it.prober.setReachable(A, '8009');
+    it.mdns.retryNow();
+    expect(await it.looks()).toEqual([`${A} eth0`]);
+  });
+
   test('is no longer tried when it is withdrawn, not even by a try that is under way', async () => {
     const it = await new Bench().start();
     it.prober.probes.hold();

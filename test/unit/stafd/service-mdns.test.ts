@@ -47,6 +47,14 @@ describe('mDNS', () => {
     expect(bench.traddrs).toEqual([A]);
   });
 
+  test('is tried again when the network comes up', async () => {
+    const bench = new StafdBench('[Service Discovery]\nzeroconf = enabled\n');
+    await bench.start();
+    bench.network.emit({ kind: 'link', ifindex: 3 });
+    await bench.clock.advance(300);
+    expect(bench.retries).toBe(1);
+  });
+
   test('is begun before the first pass, told of each reload, and ended with the service', async () => {
     const bench = await new StafdBench().start();
     expect(bench.browsed).toBe(1);
