@@ -1,4 +1,4 @@
-import { beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { dcAt, dcLine, knownDcs } from './discovery-kit.ts';
 import {
   entries,
@@ -88,4 +88,33 @@ describe('a discovery controller that is lost', () => {
     expect(dcAt(after, 8010)?.inode).not.toBe(dcAt(before, 8010)?.inode);
     expect(dcAt(after, 8009)?.inode).toBe(dcAt(before, 8009)?.inode);
   });
+
+  it('is connected at once when the address comes up that leads to it, whatever its next try is', async () => {
+    await here.addDc({ name: '8011', listen: [{ address: '0.0.0.0', port: 8011 }] });
+    await here.configure(
+      'stafd',
+      stafdConf(dcLine(8009), 'transport=tcp;traddr=198.51.100.1;trsvcid=8011'),
+    );
+    await here.systemctl('reload stafd');
+    const nextTry = await nextTryAfter(15_000);
+    const begun = Date.now();
+    await here.machine.sh(
+      'ip link add late0 type dummy && ip link set late0 up && ip address add 198.51.100.1/32 dev late0',
+    );
+    onTestFinished(async () => {
+      await here.machine.sh('ip link del late0');
+    });
+    await here.kernelUntil('it', (all) => dcAt(all, 8011) !== undefined);
+    expect(Date.now() - begun).toBeLessThan(nextTry);
+  });
+
+  /** In how many milliseconds the DC is tried again: more than these, for which it waits. */
+  async function nextTryAfter(ms: number): Promise<number> {
+    for (;;) {
+      const text = await here.machine.sh('stafctl explain -o json 198.51.100.1');
+      const [dc] = (JSON.parse(text) as { controllers: Record<string, unknown>[] }).controllers;
+      const next = Number(dc?.['next-in-ms']);
+      if (next > ms) return next;
+    }
+  }
 });
