@@ -90,35 +90,6 @@ describe('I/O controllers', () => {
     expect(hosts()).toEqual(expected);
   });
 
-  test('that did not answer are tried at once when the network comes up', async () => {
-    const bench = new StacdBench(controllers(A));
-    bench.target(A);
-    bench.prober.setUnreachable(A, '4420', 'ENETUNREACH');
-    await bench.start();
-    await bench.clock.advance(300_000);
-    bench.prober.setReachable(A, '4420');
-    bench.network.emit({ kind: 'address', ifindex: 3 });
-    await bench.clock.advance(300);
-    expect(bench.connected).toEqual([A]);
-    await bench.service.stop();
-    expect(bench.network.listeners).toBe(0);
-  });
-
-  test('whose try has begun before the network came up are tried anew', async () => {
-    const bench = new StacdBench(controllers(A));
-    bench.target(A);
-    bench.prober.probes.hold();
-    await bench.start();
-    const [before] = bench.prober.probes.calls;
-    bench.network.emit({ kind: 'link', ifindex: 3 });
-    await bench.clock.advance(300);
-    expect(bench.prober.probes.calls).toHaveLength(2);
-    before?.reject(new Error('too early'));
-    bench.prober.probes.release();
-    await bench.clock.advance(1_000);
-    expect(bench.connected).toEqual([A]);
-  });
-
   test('follow a log that changes', async () => {
     const bench = await listing(A);
     bench.target(B);
