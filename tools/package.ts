@@ -21,6 +21,7 @@ import { dirname, join, relative } from 'node:path';
 import { parseArgs } from 'node:util';
 import { gzipSync } from 'node:zlib';
 import { BuildError, buildPrograms } from './build.ts';
+import { completionFiles, completionFolders } from './completion/files.ts';
 import { installPages, manPages } from './man/pages.ts';
 import {
   changelog,
@@ -77,6 +78,9 @@ export async function buildPackage(options: {
     await layOut({ root, tree, bundles, addons });
     const pages = await manPages({ root, version, epoch });
     await installPages(join(tree, 'usr/share/man'), pages, { compressed: true });
+    for (const { file, shell, text } of completionFiles()) {
+      await document(join(tree, completionFolders[shell], file), text);
+    }
     const packages = [...new Set([...bundledPackages, ...runtimePackages])];
     await document(join(tree, docFolder, 'copyright'), await copyright({ root, packages }));
     await document(

@@ -40,6 +40,8 @@ const requirements = [
   // What makes the manual pages, and what shows them.
   { debian: 'scdoc', files: ['scdoc'] },
   { debian: 'groff-base', files: ['groff'] },
+  // For the tests of its completion.
+  { debian: 'zsh', files: ['zsh'] },
   {
     // Ubuntu does not have the keys of Debian's archive.
     debian: 'debian-archive-keyring',

@@ -41,7 +41,7 @@ describe('the package', () => {
     );
   }
 
-  it('starts both units, provisions the host NQN and ID where they are missing, and has its manual found', async () => {
+  it('starts both units, provisions the host NQN and ID where they are missing, and has its manual and completions found', async () => {
     await here.machine.sh(
       `dpkg -P nvme-stas-node; rm -f /etc/nvme/hostnqn /etc/nvme/hostid; dpkg -i ${here.guestDeb}`,
       TIMEOUT,
@@ -56,6 +56,16 @@ describe('the package', () => {
     const names = pages.flatMap(({ names, section }) => names.map((name) => [section, name]));
     const found = await here.machine.sh(`man -w ${names.flat().join(' ')}`);
     expect(found.trim().split('\n')).toHaveLength(names.length);
+    const complete = 'COMP_LINE="stacctl tre" COMP_POINT=11 _stacctl; echo "${COMPREPLY[@]}"';
+    const folder = '/usr/share/bash-completion/completions';
+    const completed = await here.machine.sh(
+      `bash -c '. ${folder}/stacctl; ${complete}'; ls ${folder} /usr/share/zsh/vendor-completions`,
+    );
+    expect(completed).toMatch(/^tree\n/);
+    for (const name of ['stafctl', 'stacctl', 'stasadm']) {
+      expect(completed).toContain(`\n${name}\n`);
+      expect(completed).toContain(`\n_${name}\n`);
+    }
   });
 
   it('is upgraded without a connection lost, and keeps the identity of the host and what the administrator changed', async () => {

@@ -14,10 +14,7 @@ import { basename, join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import type { Command } from 'commander';
 import type { ConfigFile } from '../../src/config/option-table.ts';
-import { commandLineOf } from '../../src/ctl/command-line.ts';
-import { stacctl, stafctl } from '../../src/ctl/tools.ts';
-import { daemonCommand } from '../../src/daemon/command-line.ts';
-import { stasadmCommand } from '../../src/stasadm/cli.ts';
+import { programCommands } from '../program-commands.ts';
 import { PackageError, run } from '../package/run.ts';
 import { write } from '../package/tree.ts';
 import { commandEntry, commandsOf, optionList, synopsis } from './command-text.ts';
@@ -43,28 +40,6 @@ export interface ManPage extends Omit<PageSource, 'text'> {
 const sourceName = /^(?<name>.+)\.(?<section>[1-8])\.scd$/;
 
 const configFiles: readonly ConfigFile[] = ['stafd', 'stacd', 'sys'];
-
-/** The command lines of all programs, by name. What is parsed with them goes nowhere. */
-export function programCommands(): ReadonlyMap<string, Command> {
-  const nothing = (): void => undefined;
-  const nowhere = {
-    root: '/nonexistent',
-    isRoot: false,
-    randomUuid: () => '',
-    diff: () => Promise.resolve(0),
-    doctor: () => Promise.resolve(0),
-    stdout: nothing,
-    stderr: nothing,
-  };
-  const commands = [
-    daemonCommand('stafd'),
-    daemonCommand('stacd'),
-    commandLineOf(stafctl, '', nothing),
-    commandLineOf(stacctl, '', nothing),
-    stasadmCommand(nowhere, ''),
-  ];
-  return new Map(commands.map((command) => [command.name(), command]));
-}
 
 /** What a line that begins with `@` stands for; undefined if there is no such part. */
 function part(line: string, programs: ReadonlyMap<string, Command>): string | undefined {

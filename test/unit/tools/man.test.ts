@@ -17,10 +17,10 @@ import {
   compile,
   expand,
   installPages,
-  programCommands,
   readSources,
   type PageSource,
 } from '../../../tools/man/pages.ts';
+import { programCommands } from '../../../tools/program-commands.ts';
 
 const root = dirname(dirname(dirname(import.meta.dirname)));
 const sources = await readSources(root, '1.2.3');
