@@ -4,6 +4,8 @@ import { screenOf } from '../../ctl/process.ts';
 import { createSystemBus } from '../../platform/dbus/system-bus.ts';
 import { SystemInterfaces } from '../../platform/interfaces.ts';
 import type { DoctorRequest } from './command.ts';
+import { gather } from './gather/gather.ts';
+import type { World } from './gather/world.ts';
 import { runProgram } from './gather/run-program.ts';
 import { runDoctor } from './run.ts';
 
@@ -13,18 +15,19 @@ const TIMEOUT = 5000;
 /** Resolves with the exit status. */
 export function doctorHere(request: DoctorRequest): Promise<number> {
   const { stdout } = process;
+  const world: World = {
+    root: '',
+    isRoot: process.geteuid?.() === 0,
+    release: release(),
+    sysConf: request.sysConf,
+    interfaces: new SystemInterfaces(),
+    openBus: () => createSystemBus({ timeoutMs: TIMEOUT }),
+    run: (program, args) => runProgram(program, args, TIMEOUT),
+    timeoutMs: TIMEOUT,
+  };
   return runDoctor(request, {
-    world: {
-      root: '',
-      isRoot: process.geteuid?.() === 0,
-      release: release(),
-      sysConf: request.sysConf,
-      interfaces: new SystemInterfaces(),
-      openBus: () => createSystemBus({ timeoutMs: TIMEOUT }),
-      run: (program, args) => runProgram(program, args, TIMEOUT),
-      timeoutMs: TIMEOUT,
-    },
-    program: process.execPath,
+    // Node is a program of the kind that loads libnvme.
+    gather: () => gather(world, process.execPath),
     screen: screenOf(stdout),
     stdout: (text) => void stdout.write(text),
   });

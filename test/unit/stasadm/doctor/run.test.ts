@@ -4,6 +4,8 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { examine } from '../../../../src/stasadm/doctor/checks.ts';
 import { known, unknown } from '../../../../src/core/answer.ts';
+import { gather } from '../../../../src/stasadm/doctor/gather/gather.ts';
+import type { World } from '../../../../src/stasadm/doctor/gather/world.ts';
 import { runProgram } from '../../../../src/stasadm/doctor/gather/run-program.ts';
 import {
   isHealthy,
@@ -71,20 +73,20 @@ describe('stasadm doctor', () => {
 
   it('ends with 1 where something fails, and has printed all the same', async () => {
     let out = '';
+    const world: World = {
+      root,
+      isRoot: false,
+      release: '6.12.0',
+      sysConf: '/etc/stas/sys.conf',
+      interfaces: { list: () => [], vlanOf: () => 0 },
+      openBus: () => Promise.reject(new Error('there is no bus')),
+      run: () => Promise.resolve({ kind: 'absent' }),
+      timeoutMs: 1000,
+    };
     const status = await runDoctor(
       { output: 'json' },
       {
-        world: {
-          root,
-          isRoot: false,
-          release: '6.12.0',
-          sysConf: '/etc/stas/sys.conf',
-          interfaces: { list: () => [], vlanOf: () => 0 },
-          openBus: () => Promise.reject(new Error('there is no bus')),
-          run: () => Promise.resolve({ kind: 'absent' }),
-          timeoutMs: 1000,
-        },
-        program: process.execPath,
+        gather: () => gather(world, process.execPath),
         screen: PLAIN,
         stdout: (text) => void (out += text),
       },
