@@ -167,8 +167,9 @@ describe.skipIf(zsh.status !== 0)('completion in zsh', () => {
       'zpty shell zsh -f -i',
       'zpty -w shell "PS1=; unsetopt zle_bracketed_paste; stty -echo"',
       `zpty -w shell 'fpath=(${join(folder, 'zsh')} $fpath); autoload -U compinit; compinit -u -d ${join(folder, 'dump')}'`,
-      // What is on the line after completion is taken from the editor itself.
-      `zpty -w shell 'take() { print -r -- "<<<$BUFFER>>>"; BUFFER= }; zle -N take; bindkey "^X" take'`,
+      // What is on the line after completion is taken from the editor itself. The marks are split, as
+      // a terminal may echo what is typed into it.
+      `zpty -w shell 'take() { print -r -- "<<""<$BUFFER>"">>"; BUFFER= }; zle -N take; bindkey "^X" take'`,
       'zpty -w shell "print re""ady"',
       'zpty -r -m shell ready "*ready*"',
       'zpty -w -n shell "$1"$\'\\t\\C-X\'',
