@@ -1,0 +1,116 @@
+/**
+ * What every command prints, and its exit status, held to the files in golden/. To renew them, and
+ * docs/commands.md, which is made of them:
+ *
+ *     npm run test:unit -- test/unit/commands -u
+ */
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { commandsOf } from '../../../tools/man/command-text.ts';
+import { programCommands } from '../../../tools/program-commands.ts';
+import { fileOf, transcript, type Aspect, type Case, type Outcome } from './case.ts';
+import { commandsDocument } from './document.ts';
+import { ctlCases } from './ctl-cases.ts';
+import { expectedAspects } from './expected.ts';
+import { stasadmCases } from './stasadm-cases.ts';
+
+const programs = programCommands();
+const cases = [
+  ...ctlCases(({ name }) => {
+    const program = programs.get(name);
+    return program === undefined ? [] : commandsOf(program).map((command) => command.name());
+  }),
+  ...stasadmCases(),
+];
+
+const outcomes = new Map<Case, Promise<Outcome>>();
+
+/** What a case comes to; each is run once. */
+function outcomeOf(test: Case): Promise<Outcome> {
+  const outcome = outcomes.get(test) ?? test.run(test.args);
+  outcomes.set(test, outcome);
+  return outcome;
+}
+
+beforeAll(() => {
+  process.env['TZ'] = 'UTC';
+});
+
+describe('the output of', () => {
+  it.each(cases.map((each) => [fileOf(each), each] as const))('%s', async (file, test) => {
+    const outcome = await outcomeOf(test);
+    await expect(transcript(test, outcome)).toMatchFileSnapshot(join('golden', file));
+  });
+});
+
+/** What an exit status must be, whatever a golden says. */
+const STATUS: Readonly<Partial<Record<Aspect, readonly number[]>>> = {
+  json: [0, 1],
+  empty: [0, 1],
+  absent: [1],
+  bad: [2],
+  help: [0],
+};
+
+describe('goldens', () => {
+  it.each(
+    expectedAspects().map((each) => [`${each.program} ${each.command}`.trim(), each] as const),
+  )('of %s show everything that it can meet', (_, { aspects, command, program }) => {
+    const shown = cases
+      .filter((each) => each.program === program && each.command === command)
+      .map(({ aspect }) => aspect);
+    // Add what is missing to ctl-cases.ts or stasadm-cases.ts; what does not apply, to expected.ts.
+    expect(aspects.filter((aspect) => !shown.includes(aspect))).toEqual([]);
+  });
+
+  it('have names of their own, and none is left from a case that is gone', () => {
+    const files = cases.map(fileOf);
+    expect(new Set(files).size).toBe(files.length);
+    const folder = join(import.meta.dirname, 'golden');
+    const there = readdirSync(folder).flatMap((program) =>
+      readdirSync(join(folder, program)).map((file) => `${program}/${file}`),
+    );
+    expect(there.filter((file) => !files.includes(file))).toEqual([]);
+  });
+
+  it.each(
+    cases
+      .filter(({ aspect }) => STATUS[aspect] !== undefined)
+      .map((each) => [fileOf(each), each] as const),
+  )('%s ends with the status that stands for it, and says something', async (_, test) => {
+    const { status, stderr, stdout } = await outcomeOf(test);
+    expect(STATUS[test.aspect]).toContain(status);
+    // A pipe is told of events only.
+    if (test.command !== 'watch') expect(stdout + stderr).not.toBe('');
+  });
+
+  it.each(
+    cases.filter(({ aspect }) => aspect === 'json').map((each) => [fileOf(each), each] as const),
+  )('%s is JSON and nothing else', async (_, test) => {
+    const { stderr, stdout } = await outcomeOf(test);
+    expect(stderr).toBe('');
+    const texts = test.command === 'watch' ? stdout.trimEnd().split('\n') : [stdout];
+    for (const text of texts) expect(() => JSON.parse(text) as unknown).not.toThrow();
+  });
+
+  it.each(
+    cases
+      .filter(({ aspect, program }) => program !== 'stasadm' && ['down', 'denied'].includes(aspect))
+      .filter(({ command }) => command !== 'tree')
+      .map((each) => [fileOf(each), each] as const),
+  )('%s is one line that says what to do', async (_, test) => {
+    const { status, stderr, stdout } = await outcomeOf(test);
+    expect([status, stdout]).toEqual([1, '']);
+    expect(stderr).toMatch(/^[^\n]*(?:systemctl start|as root)[^\n]*\n$/);
+  });
+});
+
+describe('docs/commands.md', () => {
+  it('shows what the commands print, as it is', async () => {
+    const outcomes = new Map<Case, Outcome>();
+    for (const test of cases) outcomes.set(test, await outcomeOf(test));
+    const path = join('..', '..', '..', 'docs', 'commands.md');
+    await expect(commandsDocument(programs, outcomes)).toMatchFileSnapshot(path);
+  });
+});
