@@ -173,6 +173,7 @@ function specialCases(tool: Tool): readonly Case[] {
     of('ls', 'ok', 'colour', ['ls'], colour),
     of('ls', 'ok', 'detailed', ['ls', '-d']),
     of('ls', 'json', 'detailed', ['ls', '-d', '-o', 'json']),
+    of('metrics', 'ok', 'prometheus', ['metrics', '-o', 'prometheus']),
     of('explain', 'absent', undefined, ['explain', 'nvme99']),
     ...watchCases(tool),
   ];

@@ -2,6 +2,7 @@
 import type { KernelView } from '../../../src/ctl/kernel-view.ts';
 import { stacctl, stafctl, type Tool } from '../../../src/ctl/tools.ts';
 import type { NamespaceUse } from '../../../src/nvme/block-use.ts';
+import { BusVariant } from '../../../src/ports/bus.ts';
 import { kernelController } from '../core/machine-world.ts';
 import { controller, entry, HOST_NQN } from '../ctl/harness.ts';
 import { row } from '../ctl/rows.ts';
@@ -106,8 +107,39 @@ const NOTES = [
   `The discovery log of (tcp, 192.0.2.9, 8009, ${WELL_KNOWN}) is not known: not connected`,
 ];
 
+/** A family of metrics with a sample for each of these labels. */
+function family(
+  daemon: string,
+  [name, type, help]: readonly [string, string, string],
+  samples: readonly (readonly [Readonly<Record<string, string>>, number])[],
+): Readonly<Record<string, BusVariant>> {
+  return {
+    name: new BusVariant('s', `nvme_stas_${name}`),
+    type: new BusVariant('s', type),
+    help: new BusVariant('s', help),
+    samples: new BusVariant(
+      'a(sa{ss}d)',
+      samples.map(([labels, value]) => ['', { daemon, ...labels }, value]),
+    ),
+  };
+}
+
+function familiesOf({ daemon }: Tool, counts: Readonly<Record<string, number>>) {
+  const states = Object.entries(counts).map(([state, count]) => [{ state }, count] as const);
+  const refused = { stage: 'probe', reason: 'ECONNREFUSED' };
+  return [
+    family(daemon, ['controllers', 'gauge', 'Controllers by state.'], states),
+    family(
+      daemon,
+      ['connect_failures_total', 'counter', 'Failed attempts to connect.'],
+      [[refused, 7]],
+    ),
+  ];
+}
+
 export function someOf(tool: Tool): StandInState {
   return {
+    families: familiesOf(tool, { connected: 2, waiting: 1 }),
     controllers: tool === stafctl ? dcs : iocs,
     explanation: { controllers: rowsOf(tool), absent: absentOf(tool), notes: NOTES },
     processInfo: {
@@ -123,7 +155,7 @@ export function someOf(tool: Tool): StandInState {
 
 export function emptyOf(tool: Tool): StandInState {
   return {
-    ...{ ...someOf(tool), controllers: [] },
+    ...{ ...someOf(tool), controllers: [], families: [] },
     explanation: { controllers: [], absent: [], notes: [] },
   };
 }
@@ -152,6 +184,7 @@ export function manyOf(tool: Tool): StandInState {
   );
   return {
     ...someOf(tool),
+    families: familiesOf(tool, { connected: 990, waiting: 10 }),
     controllers: first === undefined ? [] : [{ ...first, logPages: log }, ...others],
     explanation: {
       controllers: controllers.map((each) =>
