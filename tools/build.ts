@@ -1,6 +1,6 @@
 /**
- * Bundles the programs: one file each in dist/, and beside it what it loads only at need (what is
- * imported dynamically), which need beside them only a node_modules folder with the native add-ons.
+ * Bundles the programs: one file each in dist/, and beside a command's what it loads only at need
+ * (what is imported dynamically). They need only a node_modules folder with the native add-ons.
  * Run with `npm run build`.
  */
 import { mkdir, readFile, rm, stat } from 'node:fs/promises';
@@ -38,6 +38,17 @@ export const requireBanner = [
   "import { createRequire as createBundleRequire } from 'node:module';",
   `const require = createBundleRequire(${bundleUrl});`,
 ].join('\n');
+
+/**
+ * The daemons are CommonJS: Node makes start-up snapshots of nothing else. Their add-ons are looked
+ * up from where they are.
+ */
+const addressBanner = "const programUrl = require('node:url').pathToFileURL(__filename).href;";
+
+/** The name of a program's file in dist/ and where it is installed. */
+export function bundleName({ name, native }: Pick<Program, 'name' | 'native'>): string {
+  return `${name}.${native ? 'cjs' : 'mjs'}`;
+}
 
 /** What went wrong in building; its text is all that a person needs to see. */
 export class BuildError extends Error {
@@ -125,15 +136,25 @@ async function bundle(
   outDir: string,
   version: string,
 ): Promise<Metafile> {
+  const options = bundleOptions(version);
   try {
     const result = await build({
-      ...bundleOptions(version),
+      ...options,
       absWorkingDir: root,
       entryPoints: [{ in: program.entry, out: program.name }],
       outdir: outDir,
-      outExtension: { '.js': '.mjs' },
-      chunkNames: `${program.name}-[hash]`,
-      splitting: true,
+      ...(program.native
+        ? {
+            format: 'cjs',
+            outExtension: { '.js': '.cjs' },
+            banner: { js: addressBanner },
+            define: { ...options.define, [bundleUrl]: 'programUrl' },
+          }
+        : {
+            outExtension: { '.js': '.mjs' },
+            chunkNames: `${program.name}-[hash]`,
+            splitting: true,
+          }),
       metafile: true,
     });
     return result.metafile;

@@ -42,6 +42,9 @@ import {
   write,
 } from './package/tree.ts';
 
+/** The start-up snapshots are those of one Node: another one has them made anew. */
+const triggers = 'interest-noawait /usr/bin/node\n';
+
 /** The release that the package is made for unless another is named. */
 export const defaultSuite = 'trixie';
 
@@ -96,6 +99,7 @@ export async function buildPackage(options: {
       const text = await readFile(join(import.meta.dirname, 'package', script));
       await write(join(control, script), text, 0o755);
     }
+    await write(join(control, 'triggers'), triggers, 0o644);
     const installedBytes = await totalBytes(files);
     await write(
       join(control, 'control'),

@@ -1,5 +1,6 @@
 /** stacd: keeps the I/O controllers connected that stafd finds and the configuration names. */
 import { runDaemon, type Daemon, type DaemonParts } from '../daemon/run-daemon.ts';
+import { startUp } from '../daemon/start-up.ts';
 import { STACD_BUS_NAME, stacdObject, stacdSignals } from './dbus-interface.ts';
 import { DiscoverySource } from './discovery-source.ts';
 import { StacdService } from './service.ts';
@@ -33,8 +34,6 @@ function build(parts: DaemonParts): Daemon {
   };
 }
 
-await runDaemon({
-  name: 'stacd',
-  busName: STACD_BUS_NAME,
-  build,
+startUp(() => {
+  void runDaemon({ name: 'stacd', busName: STACD_BUS_NAME, build });
 });

@@ -1,5 +1,6 @@
 /** stafd: finds discovery controllers, keeps them connected, and tells what they list. */
 import { runDaemon, type Daemon, type DaemonParts } from '../daemon/run-daemon.ts';
+import { startUp } from '../daemon/start-up.ts';
 import { AvahiBrowser } from '../platform/avahi/service-browser.ts';
 import { NvmeCliInterplay } from '../platform/nvme-cli.ts';
 import { TcpProber } from '../platform/prober.ts';
@@ -42,8 +43,6 @@ function build(parts: DaemonParts): Daemon {
   };
 }
 
-await runDaemon({
-  name: 'stafd',
-  busName: STAFD_BUS_NAME,
-  build,
+startUp(() => {
+  void runDaemon({ name: 'stafd', busName: STAFD_BUS_NAME, build });
 });

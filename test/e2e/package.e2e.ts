@@ -68,9 +68,30 @@ describe('the package', () => {
     }
   });
 
+  /** Of the running daemons, those that Node started from a snapshot. */
+  async function fromSnapshot(): Promise<readonly string[]> {
+    const { stdout } = await here.machine.exec(
+      'for d in stafd stacd; do grep -zq -- --snapshot-blob /proc/$(systemctl show -P MainPID $d)/cmdline && echo $d; done; ls /run/sta?d/starting-from-snapshot',
+    );
+    return stdout.trim().split('\n');
+  }
+
+  it('has its daemons start from snapshots, and without one that is damaged, until Node is replaced', async () => {
+    expect(await fromSnapshot()).toEqual(['stafd', 'stacd']);
+    await here.machine.sh('truncate -s -1 /usr/lib/nvme-stas-node/snapshots/stafd');
+    await here.systemctl('restart stafd');
+    expect(await fromSnapshot()).toEqual(['stacd']);
+    // As dpkg does when it has unpacked another Node.
+    await here.machine.sh(
+      'dpkg-trigger --no-await /usr/bin/node && dpkg --triggers-only --pending',
+      TIMEOUT,
+    );
+  });
+
   it('is upgraded without a connection lost, and keeps the identity of the host and what the administrator changed', async () => {
     await here.configure('stafd', stafdConf('transport=tcp;traddr=127.0.0.1'));
     await here.systemctl('restart stafd stacd');
+    expect(await fromSnapshot()).toEqual(['stafd', 'stacd']);
     const before = await everything();
     const nqn = await here.machine.sh('cat /etc/nvme/hostnqn');
     const pids = async (): Promise<readonly string[]> =>
@@ -92,6 +113,7 @@ describe('the package', () => {
     expect(await here.machine.sh('cat /etc/stas/stafd.conf')).toContain('traddr=127.0.0.1');
     expect(await here.machine.sh('cat /etc/nvme/hostnqn')).toBe(nqn);
     expect((await pids()).filter((pid) => pid === '0' || old.includes(pid))).toEqual([]);
+    expect(await fromSnapshot()).toEqual(['stafd', 'stacd']);
     await here.listUntil('stacctl', (all) => all.every(({ connected }) => connected === 'True'));
     await here.listUntil('stafctl', (all) => all[0]?.['connected'] === 'True');
     expect((await here.kernel()).map(identity).sort()).toEqual(before.map(identity).sort());
@@ -108,6 +130,7 @@ describe('the package', () => {
     expect((await here.machine.exec("pgrep -f '[n]vme-stas-node/sta'")).status).toBe(1);
     expect(await here.machine.sh('cat /etc/stas/stafd.conf')).toContain('traddr=127.0.0.1');
     expect((await here.machine.exec(`test -e ${OVERRIDE}`)).status).toBe(1);
+    expect((await here.machine.exec('test -e /usr/lib/nvme-stas-node')).status).toBe(1);
   });
 
   it('disconnects discovery controllers when it is removed, if the configuration says so', async () => {

@@ -1,7 +1,7 @@
 /** Lays out the files that the package installs, below a folder that stands for /. */
 import { chmod, copyFile, mkdir, readdir, symlink, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import type { Bundle } from '../build.ts';
+import { bundleName, type Bundle } from '../build.ts';
 import type { NativeAddons } from './native.ts';
 import { koffiBinary } from './native.ts';
 import { PackageError } from './run.ts';
@@ -46,13 +46,19 @@ const runtimeFiles: Readonly<Record<string, readonly string[]>> = {
 /** npm packages of which files are installed beside the bundles. */
 export const runtimePackages: readonly string[] = Object.keys(runtimeFiles);
 
+/** What makes the daemons' start-up snapshots, and what decides whether one is used. */
+const snapshotScripts = [
+  ['make-snapshots', 0o755],
+  ['snapshot.sh', 0o644],
+] as const;
+
 /**
  * How each program is started.
  *
  * Without a just-in-time compiler Node runs under MemoryDenyWriteExecute; its WebAssembly, which
  * needs the compiler, is switched off with it, or Node says so on each start.
  */
-const wrappers = [
+export const wrappers = [
   { path: 'usr/sbin/stafd', flags: '--jitless --no-expose-wasm', daemon: true },
   { path: 'usr/sbin/stacd', flags: '--jitless --no-expose-wasm', daemon: true },
   { path: 'usr/bin/stafctl', flags: '', daemon: false },
@@ -60,11 +66,22 @@ const wrappers = [
   { path: 'usr/bin/stasadm', flags: '--jitless --no-expose-wasm', daemon: false },
 ];
 
-function wrapperText({ path, flags, daemon }: (typeof wrappers)[number]): string {
-  const program = `/${libFolder}/${basename(path)}.mjs`;
-  const command = ['exec /usr/bin/node', flags, program, '"$@"'].filter((word) => word !== '');
+/** The program of /usr/bin or /usr/sbin: some lines of shell. */
+export function wrapperText({ path, flags, daemon }: (typeof wrappers)[number]): string {
+  const name = basename(path);
+  const snapshot = daemon ? '$snapshot' : '';
+  const program = `/${libFolder}/${bundleName({ name, native: daemon })}`;
+  const words = ['exec /usr/bin/node', flags, snapshot, program, '"$@"'];
+  const command = words.filter((word) => word !== '');
   const lines = ['#!/bin/sh'];
-  if (daemon) lines.push(': "${UV_THREADPOOL_SIZE:=32}"', 'export UV_THREADPOOL_SIZE');
+  if (daemon) {
+    lines.push(
+      ': "${UV_THREADPOOL_SIZE:=32}"',
+      'export UV_THREADPOOL_SIZE',
+      `. /${libFolder}/snapshot.sh`,
+      `use_snapshot ${name}`,
+    );
+  }
   return `${[...lines, command.join(' ')].join('\n')}\n`;
 }
 
@@ -94,6 +111,9 @@ export async function layOut(options: {
   const release = (name: string): string => `${libFolder}/node_modules/${name}/build/Release`;
   await install(addons.udev, `${release('udev')}/udev.node`);
   await install(addons.journald, `${release('systemd-journald')}/journal_send.node`);
+  for (const [name, mode] of snapshotScripts) {
+    await install(join(import.meta.dirname, name), `${libFolder}/${name}`, mode);
+  }
   for (const wrapper of wrappers) {
     await write(join(tree, wrapper.path), wrapperText(wrapper), 0o755);
   }

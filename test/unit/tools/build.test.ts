@@ -52,7 +52,7 @@ describe('buildPrograms', () => {
     await put('udev/a.rules', 'ACTION=="change"');
     await put('src/stafd/main.ts', "import text from '../../udev/a.rules'; console.log(text);");
     await build();
-    expect(await readFile(join(root, 'dist/stafd.mjs'), 'utf8')).toContain('ACTION=="change"');
+    expect(await readFile(join(root, 'dist/stafd.cjs'), 'utf8')).toContain('ACTION=="change"');
   });
 
   it('names the program and the file when an entry is missing', async () => {

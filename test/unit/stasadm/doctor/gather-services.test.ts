@@ -10,7 +10,7 @@ describe('what the doctor finds out', () => {
   describe('of services', () => {
     beforeEach(() => {
       folder('/run/systemd/system');
-      put('/proc/77/cmdline', '/usr/bin/node\0--jitless\0/usr/lib/nvme-stas-node/stafd.mjs\0');
+      put('/proc/77/cmdline', '/usr/bin/node\0--jitless\0/usr/lib/nvme-stas-node/stafd.cjs\0');
     });
 
     it('who has the names of the daemons, and what systemd says of units', async () => {
