@@ -4,7 +4,7 @@
  *
  *     npm run test:unit -- test/unit/commands -u
  */
-import { readdirSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { commandsOf } from '../../../tools/man/command-text.ts';
@@ -106,11 +106,24 @@ describe('goldens', () => {
   });
 });
 
-describe('docs/commands.md', () => {
-  it('shows what the commands print, as it is', async () => {
-    const outcomes = new Map<Case, Outcome>();
-    for (const test of cases) outcomes.set(test, await outcomeOf(test));
+describe('the transcripts', () => {
+  let shown: string;
+
+  beforeAll(async () => {
+    const all = new Map<Case, Outcome>();
+    for (const test of cases) all.set(test, await outcomeOf(test));
+    shown = commandsDocument(programs, all);
+  });
+
+  it('in docs/commands.md are what the commands print', async () => {
     const path = join('..', '..', '..', 'docs', 'commands.md');
-    await expect(commandsDocument(programs, outcomes)).toMatchFileSnapshot(path);
+    await expect(shown).toMatchFileSnapshot(path);
+  });
+
+  it('in the README are some of them', () => {
+    const readme = readFileSync(join(import.meta.dirname, '..', '..', '..', 'README.md'), 'utf8');
+    const blocks = readme.match(/^```console\n[^`]*^```\n/gm) ?? [];
+    expect(blocks.length).toBeGreaterThan(2);
+    expect(blocks.filter((block) => !shown.includes(block))).toEqual([]);
   });
 });
