@@ -21,8 +21,6 @@ export interface Explanation {
   readonly controllers: readonly Row[];
   /** What somebody asks for and no controller was made of. */
   readonly absent: readonly Row[];
-  /** The rules that `absent` names. */
-  readonly rules: readonly AbsenceRule[];
   /** What is not known yet, one sentence each. */
   readonly notes: readonly string[];
 }

@@ -16,7 +16,7 @@ import {
 } from '../core/metrics.ts';
 import { BusVariant } from '../ports/bus.ts';
 import type { ControllerRecord } from './controller-set.ts';
-import { ABSENCE_RULES, type AbsenceRule, type Row } from './explain.ts';
+import { ABSENCE_RULES, type Absence, type Row } from './explain.ts';
 import type { ProcessFacts } from './process-info.ts';
 
 /** What a family is besides its samples. */
@@ -103,12 +103,13 @@ export class ServiceMetrics {
   /** What every daemon counts; `absent`: why others are not managed. */
   common(
     { controllers, queueLength }: CommonPicture,
-    absent: readonly AbsenceRule[],
+    absent: readonly Absence[],
   ): readonly Family[] {
+    const rules = absent.map(({ rule }) => rule);
     const states = controllers.all().map(({ driver }) => standing(driver.model, 0).state);
     return [
       family(HEADS.controllers, countByWord('state', STATES, states)),
-      family(HEADS.absent, countByWord('rule', ABSENCE_RULES, absent)),
+      family(HEADS.absent, countByWord('rule', ABSENCE_RULES, rules)),
       family(HEADS.queue, gauge(queueLength)),
       family(HEADS.connects, this.#connects.samples()),
       family(HEADS.connectFailures, this.#connectFailures.samples()),

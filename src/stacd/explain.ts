@@ -6,6 +6,7 @@ import {
   absenceRow,
   absencesOf,
   controllerRow,
+  type Absence,
   type Explanation,
   type InWords,
 } from '../runtime/explain.ts';
@@ -25,16 +26,24 @@ export interface ExplainInput {
 
 export function explainIoControllers(input: ExplainInput): Explanation {
   const { live, now, picture } = input;
-  const wanted = wantedControllers(picture);
-  const words = sourceWords(input);
-  const inWords: InWords = (sources) => [...sources].map(words);
-  const absent = absencesOf({ ...input, config: picture.config, wanted }, inWords);
+  const inWords = wordsOf(input);
   return {
     controllers: live.map((record) => controllerRow(record, inWords(record.sources), now)),
-    absent: absent.map(absenceRow),
-    rules: absent.map(({ rule }) => rule),
+    absent: absentIoControllers(input).map(absenceRow),
     notes: notes(picture),
   };
+}
+
+/** What is asked for and not managed. */
+export function absentIoControllers(input: ExplainInput): readonly Absence[] {
+  const { picture } = input;
+  const wanted = wantedControllers(picture);
+  return absencesOf({ ...input, config: picture.config, wanted }, wordsOf(input));
+}
+
+function wordsOf(input: ExplainInput): InWords {
+  const words = sourceWords(input);
+  return (sources) => [...sources].map(words);
 }
 
 /** Who asks for something, in words. */

@@ -33,7 +33,12 @@ import {
   type StacdSnapshot,
 } from './plan.ts';
 import { EventLatency } from './event-latency.ts';
-import { explainIoControllers, sourceWords } from './explain.ts';
+import {
+  absentIoControllers,
+  explainIoControllers,
+  sourceWords,
+  type ExplainInput,
+} from './explain.ts';
 import { stacdFamilies } from './metrics.ts';
 import { withAudit, withoutDcs } from './preview.ts';
 import { RemovalBrake, type Drop, type RemovalBrakeDeps } from './removal-brake.ts';
@@ -141,13 +146,17 @@ export class StacdService {
 
   /** How the controllers stand, and what is missing. */
   explain(): Explanation {
-    return explainIoControllers({
+    return explainIoControllers(this.#explained());
+  }
+
+  #explained(): ExplainInput {
+    return {
       picture: this.#picture(),
       configured: this.#core.configured.list(),
       live: this.controllers(),
       disposing: new Set(this.disposing().map(({ driver }) => driver.key)),
       now: this.#deps.clock.now(),
-    });
+    };
   }
 
   get queueLength(): number {
@@ -161,7 +170,8 @@ export class StacdService {
       heldBack: Object.keys(this.heldBack()).length,
       latency: this.#latency,
     });
-    return [...this.#core.metrics.common(this.#core, this.explain().rules), ...own];
+    const absent = absentIoControllers(this.#explained());
+    return [...this.#core.metrics.common(this.#core, absent), ...own];
   }
 
   async start(): Promise<void> {

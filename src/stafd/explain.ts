@@ -29,13 +29,10 @@ export interface ExplainInput {
 
 export function explainDiscoveryControllers(input: ExplainInput): Explanation {
   const { live, picture } = input;
-  const words = sourceWords(input);
-  const inWords: InWords = (sources) => [...sources].map(words);
-  const absent = absences(input, inWords);
+  const inWords = wordsOf(input);
   return {
     controllers: live.map((record) => controllerRow(record, inWords(record.sources), picture.now)),
-    absent: absent.map(absenceRow),
-    rules: absent.map(({ rule }) => rule),
+    absent: absentDiscoveryControllers(input).map(absenceRow),
     notes: notes(input),
   };
 }
@@ -58,8 +55,15 @@ function sourceWords({ configured, live }: ExplainInput): (source: SourceId) => 
   };
 }
 
-function absences(input: ExplainInput, inWords: InWords): readonly Absence[] {
+function wordsOf(input: ExplainInput): InWords {
+  const words = sourceWords(input);
+  return (sources) => [...sources].map(words);
+}
+
+/** What is asked for and not managed. */
+export function absentDiscoveryControllers(input: ExplainInput): readonly Absence[] {
   const { live, picture, unanswered } = input;
+  const inWords = wordsOf(input);
   const { config, configured, controllers } = picture;
   const byKey = new Map(controllers.map((dc) => [dc.key, dc]));
   const bySource = new Map(configured.map((entry) => [entry.source, entry]));

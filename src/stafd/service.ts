@@ -26,7 +26,11 @@ import {
   type StafdSnapshot,
 } from './plan.ts';
 import { DcEvents } from './device-events.ts';
-import { explainDiscoveryControllers } from './explain.ts';
+import {
+  absentDiscoveryControllers,
+  explainDiscoveryControllers,
+  type ExplainInput,
+} from './explain.ts';
 import { takeLog } from './log-read.ts';
 import { StafdMetrics } from './metrics.ts';
 import { isPolled, keepsConnection, pollMs } from './polling.ts';
@@ -135,14 +139,18 @@ export class StafdService {
 
   /** How the controllers stand, and what is missing. */
   explain(): Explanation {
+    return explainDiscoveryControllers(this.#explained());
+  }
+
+  #explained(): ExplainInput {
     const { browser } = this.#deps;
-    return explainDiscoveryControllers({
+    return {
       picture: this.#picture(browser.look()),
       configured: this.#configured(),
       unanswered: browser.unanswered(),
       live: this.controllers(),
       disposing: new Set(this.disposing().map(({ driver }) => driver.key)),
-    });
+    };
   }
 
   get queueLength(): number {
@@ -152,7 +160,7 @@ export class StafdService {
   /** What is counted: docs/metrics.md. */
   metrics(): readonly Family[] {
     const { metrics } = this.#core;
-    const common = metrics.common(this.#core, this.explain().rules);
+    const common = metrics.common(this.#core, absentDiscoveryControllers(this.#explained()));
     return [...common, ...metrics.discovery(), ...this.#metrics.families(this.settled)];
   }
 

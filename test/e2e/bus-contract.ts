@@ -5,7 +5,8 @@ import { parseContract, type Contract } from '../../src/platform/dbus/contract.t
 import type { Lab } from './lab.ts';
 
 const DAEMONS = ['staf', 'stac'] as const;
-const NOBODY = 'setpriv --reuid nobody --regid nogroup --clear-groups';
+/** Runs a command as a user without any right. */
+export const NOBODY = 'setpriv --reuid nobody --regid nogroup --clear-groups';
 const DENIED = /Access denied|rejected send message|not allowed/i;
 
 /** Lines as `busctl introspect` prints them, values of properties left out. */

@@ -12,6 +12,7 @@ import {
   type KernelView,
   type Lab,
 } from './lab.ts';
+import { expectMetrics, expectTextfiles, historyOf } from './operators.ts';
 import { lab } from './vitest-lab.ts';
 
 describe('the main job', () => {
@@ -101,6 +102,29 @@ describe('the main job', () => {
     const kept = (all: typeof before) =>
       liveIo(all).find(({ subsysnqn }) => subsysnqn === subsystemNqn(1))?.inode;
     expect(kept(removed)).toBe(kept(before));
+
+    // What is counted is what the kernel has had.
+    await expectMetrics(here, 'stacd', {
+      'controllers{state="connected"}': 2,
+      'connects_total{how="made"}': 3,
+      'connects_total{how="taken-over"}': 0,
+      disconnects_total: 1,
+      // Of the third, which an event announced.
+      event_to_connected_seconds_count: 1,
+      stafd_answers: 1,
+    });
+    await expectMetrics(here, 'stafd', {
+      'controllers{state="connected"}': 1,
+      'connects_total{how="made"}': 1,
+      log_page_events_total: 2,
+      log_page_fetches_total: 3,
+      event_to_log_read_seconds_count: 2,
+    });
+    const found = ['Added', 'Connection established'];
+    const gone = ['Removed', 'Disconnect initiated', 'Disconnected'];
+    expect(await historyOf(here, subsystemNqn(0))).toEqual([...found, ...gone]);
+    expect(await historyOf(here, subsystemNqn(2))).toEqual(found);
+    await expectTextfiles(here);
   });
 
   it("connects each of a subsystem's paths once, by whatever interfaces, logs and lines it is found", async () => {
