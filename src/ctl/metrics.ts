@@ -1,4 +1,8 @@
-/** What a daemon counts, as text; loaded only when that is asked for. Pure. */
+/**
+ * What a daemon counts, as text. This module, with the library that writes the text, is loaded only
+ * when that is asked for.
+ */
+import { AggregatorRegistry, Registry, type RegistryContentType } from 'prom-client';
 import type { MetricFamily } from './daemon.ts';
 import { shown } from './text.ts';
 
@@ -8,23 +12,26 @@ import { shown } from './text.ts';
  */
 export type MetricsFormat = 'openmetrics' | 'prometheus';
 
-function escaped(text: string): string {
-  return shown(text).replaceAll('\\', '\\\\').replaceAll('"', '\\"');
-}
-
-/** The text, with a newline at its end. */
-export function metricsText(families: readonly MetricFamily[], format: MetricsFormat): string {
-  const lines = families.flatMap(({ help, name, samples, type }) => {
-    const title =
-      format === 'openmetrics' && type === 'counter' ? name.replace(/_total$/, '') : name;
-    return [
-      `# HELP ${title} ${escaped(help)}`,
-      `# TYPE ${title} ${type}`,
-      ...samples.map(({ labels, suffix, value }) => {
-        const pairs = Object.entries(labels).map(([key, text]) => `${key}="${escaped(text)}"`);
-        return `${name}${suffix}{${pairs.join(',')}} ${String(value)}`;
-      }),
-    ];
-  });
-  return `${[...lines, ...(format === 'openmetrics' ? ['# EOF'] : [])].join('\n')}\n`;
+/** The text, with a newline at its end. Rejects if a family is told twice. */
+export async function metricsText(
+  families: readonly MetricFamily[],
+  format: MetricsFormat,
+): Promise<string> {
+  // The library's own way to print what another process has counted.
+  const metrics = families.map(({ help, name, samples, type }) => ({
+    // It adds the ending of a counter itself to what is to be OpenMetrics.
+    name: format === 'openmetrics' && type === 'counter' ? name.replace(/_total$/, '') : name,
+    type,
+    help: shown(help),
+    aggregator: 'first',
+    values: samples.map(({ labels, suffix, value }) => ({
+      labels: Object.fromEntries(Object.entries(labels).map(([key, text]) => [key, shown(text)])),
+      value,
+      ...(suffix !== '' && { metricName: name + suffix }),
+    })),
+  }));
+  const registry = AggregatorRegistry.aggregate<RegistryContentType>([metrics]);
+  if (format === 'openmetrics') registry.setContentType(Registry.OPENMETRICS_CONTENT_TYPE);
+  // Of no family at all, it leaves a line that is empty.
+  return (await registry.metrics()).trimStart();
 }

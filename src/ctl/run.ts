@@ -145,7 +145,7 @@ async function ask(tool: Tool, daemon: Daemon, request: DaemonRequest): Promise<
     case 'metrics': {
       const families = await daemon.metrics();
       const { metricsText } = await import('./metrics.ts');
-      return { kind: 'metrics', families, text: metricsText(families, request.format) };
+      return { kind: 'metrics', families, text: await metricsText(families, request.format) };
     }
     case 'explain':
       return explanation(tool, daemon, request.what);

@@ -112,6 +112,13 @@ export const layers: LayerTable = {
       builtins: 'any',
     },
     {
+      // Loaded for `metrics` only.
+      where: 'src/ctl/metrics.ts',
+      imports: ['src/ctl/daemon.ts', 'src/ctl/text.ts'],
+      packages: ['prom-client'],
+      builtins: [],
+    },
+    {
       where: 'src/ctl/',
       imports: [
         'src/nvme/',
