@@ -12,6 +12,9 @@ const root = dirname(dirname(import.meta.dirname));
 const COMMAND = [process.execPath, join(root, 'tools/run.mjs'), join(root, 'src/ctl/stacctl.ts')];
 const [ENTER, LEAVE] = ['\u001b[?1049h\u001b[?25l', '\u001b[?25h\u001b[?1049l'];
 
+const missing = whyNoPrivateBus();
+const skipped = missing === undefined ? '' : ` (skipped: ${missing})`;
+
 /** A process with all that it has printed. */
 class Running {
   readonly child: ChildProcessWithoutNullStreams;
@@ -38,7 +41,7 @@ class Running {
   }
 }
 
-describe.skipIf(whyNoPrivateBus() !== undefined)('stacctl watch', () => {
+describe.skipIf(missing !== undefined)(`stacctl watch${skipped}`, () => {
   let server: PrivateBus;
   let daemon: SystemBus;
   let state: StandInState;
