@@ -144,12 +144,6 @@ export class Daemon {
     return parseObject(await this.#call(this.#tool.debugInterface, 'process_info', '', []));
   }
 
-  async controllerInfo(controller: Dictionary): Promise<Readonly<Record<string, unknown>>> {
-    const { debugInterface } = this.#tool;
-    const tid = tidOf(controller);
-    return parseObject(await this.#call(debugInterface, 'controller_info', 'sssssss', tid));
-  }
-
   async logPages(controller: Dictionary): Promise<readonly Dictionary[]> {
     const { interfaceName } = this.#tool;
     const tid = tidOf(controller);

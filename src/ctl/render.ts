@@ -42,9 +42,8 @@ export type Answer =
 
 export interface ControllerStatus {
   readonly controller: Dictionary;
-  readonly info: Readonly<Record<string, unknown>>;
-  /** Absent for I/O controllers. */
-  readonly logPages?: readonly Dictionary[];
+  /** Its log; absent for I/O controllers. */
+  readonly entries?: readonly Dictionary[];
 }
 
 /** What a daemon says instead of a device's name while there is none. */
@@ -187,8 +186,8 @@ function statusLines(
     const status = byController.get(controller);
     return [
       headingOf(controller, screen),
-      ...tree({ ...controller, ...status?.info }, screen, '  '),
-      ...(status?.logPages === undefined ? [] : entryLines(status.logPages, screen, '  ')),
+      ...tree(controller, screen, '  '),
+      ...(status?.entries === undefined ? [] : entryLines(status.entries, screen, '  ')),
     ];
   });
   const none = [`no ${tool.controllers}`];
@@ -247,10 +246,9 @@ export function renderJson(answer: Answer): string {
       case 'status':
         return {
           ...answer.process,
-          controllers: answer.controllers.map(({ controller, info, logPages }) => ({
+          controllers: answer.controllers.map(({ controller, entries }) => ({
             ...controller,
-            ...(logPages !== undefined && { log_pages: logPages }),
-            ...info,
+            ...(entries !== undefined && { log_pages: entries }),
           })),
         };
     }

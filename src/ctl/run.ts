@@ -9,7 +9,7 @@ import type { Dictionary, Explanation, Row } from './daemon.ts';
 import { explainFailure } from './explain.ts';
 import type { KernelView } from './kernel-view.ts';
 import { renderJson, renderText } from './render.ts';
-import type { Answer, ControllerStatus } from './render.ts';
+import type { Answer } from './render.ts';
 import { subsystemsOf } from './subsystem-tree.ts';
 import { shown } from './text.ts';
 import type { Screen } from './text.ts';
@@ -75,25 +75,14 @@ function choose(tool: Tool, list: readonly Dictionary[], filter: ControllerFilte
   return only;
 }
 
-/**
- * Controllers that are asked about at a time, with two calls each: a bus lets a connection wait for
- * 128 replies, and refuses what is beyond.
- */
-const CONTROLLERS_AT_A_TIME = 16;
-
+/** Both methods that tell of all controllers tell everything of each. */
 async function status(tool: Tool, daemon: Daemon): Promise<Answer> {
-  const [process, list] = await Promise.all([daemon.processInfo(), daemon.listControllers(true)]);
-  const controllers: ControllerStatus[] = [];
-  for (let first = 0; first < list.length; first += CONTROLLERS_AT_A_TIME) {
-    const some = list.slice(first, first + CONTROLLERS_AT_A_TIME).map(async (controller) => {
-      const [info, logPages] = await Promise.all([
-        daemon.controllerInfo(controller),
-        tool.hasLogPages ? daemon.logPages(controller) : undefined,
-      ]);
-      return { controller, info, ...(logPages !== undefined && { logPages }) };
-    });
-    controllers.push(...(await Promise.all(some)));
-  }
+  const [process, controllers] = await Promise.all([
+    daemon.processInfo(),
+    tool.hasLogPages
+      ? daemon.allLogPages(true)
+      : daemon.listControllers(true).then((list) => list.map((controller) => ({ controller }))),
+  ]);
   return { kind: 'status', process, controllers };
 }
 

@@ -28,7 +28,37 @@ const CODES: Readonly<Record<Tone, string>> = {
   faint: '2',
 };
 
-const collator = new Intl.Collator('en', { numeric: true });
+function compare(left: string, right: string): number {
+  return left < right ? -1 : Number(left > right);
+}
+
+/** Numbers of any length, without leading zeros. */
+function compareNumbers(left: string, right: string): number {
+  return left.length - right.length || compare(left, right);
+}
+
+const PARTS = /[0-9]+|[^0-9]+/g;
+const IS_NUMBER = /^[0-9]/;
+const LEADING_ZEROS = /^0+(?=.)/;
+
+/**
+ * The order of two names, numbers in them as numbers. By hand, since an Intl.Collator takes longer
+ * to make than most commands take for all else that they do themselves.
+ */
+export function compareNames(left: string, right: string): number {
+  if (left === right) return 0;
+  const [lefts, rights] = [left.match(PARTS) ?? [], right.match(PARTS) ?? []];
+  for (const [index, a] of lefts.entries()) {
+    const b = rights[index] ?? '';
+    if (a === b) continue;
+    const areNumbers = IS_NUMBER.test(a) && IS_NUMBER.test(b);
+    const order = areNumbers
+      ? compareNumbers(a.replace(LEADING_ZEROS, ''), b.replace(LEADING_ZEROS, ''))
+      : compare(a, b);
+    if (order !== 0) return order;
+  }
+  return lefts.length - rights.length || compare(left, right);
+}
 
 /** Compares by these fields, the first one first; numbers in them as numbers. */
 export function byNames<T>(
@@ -37,7 +67,7 @@ export function byNames<T>(
 ): (a: T, b: T) => number {
   return (a, b) => {
     for (const field of fields) {
-      const order = collator.compare(valueOf(a, field), valueOf(b, field));
+      const order = compareNames(valueOf(a, field), valueOf(b, field));
       if (order !== 0) return order;
     }
     return 0;

@@ -6,6 +6,9 @@
 /** Controls, format characters (bidirectional marks, zero width), surrogates, private, unassigned. */
 const NOT_PRINTABLE = /[\p{C}\p{Zl}\p{Zp}]/u;
 
+/** Nearly every text: it stays as it is. */
+const ALL_PLAIN = /^[ -[\]-~]*$/;
+
 export const DEFAULT_ESCAPED_LENGTH = 256;
 
 function hex(byte: number): string {
@@ -63,6 +66,7 @@ export function escapeText(
   input: string | Uint8Array,
   maxLength: number = DEFAULT_ESCAPED_LENGTH,
 ): string {
+  if (typeof input === 'string' && input.length < maxLength && ALL_PLAIN.test(input)) return input;
   let out = '';
   // Without knowing what follows, room is kept for the mark: false if `piece` does not fit.
   const add = (piece: string): boolean => {

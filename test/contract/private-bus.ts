@@ -23,6 +23,7 @@ const config = (socket: string): string => `<!DOCTYPE busconfig PUBLIC
 
 export interface PrivateBus {
   readonly address: string;
+  readonly socket: string;
   /** As a crash: connections break. Resolves when the process is gone. */
   stop(): Promise<void>;
 }
@@ -33,11 +34,12 @@ export function whyNoPrivateBus(): string | undefined {
   return error === undefined && status === 0 ? undefined : 'dbus-daemon is not installed';
 }
 
-/** Starts a bus; resolves once it takes connections. */
-export async function startPrivateBus(): Promise<PrivateBus> {
-  const directory = mkdtempSync(join(tmpdir(), 'bus-'));
+/** Starts a bus with its socket somewhere in `parent`; resolves once it takes connections. */
+export async function startPrivateBus(parent = tmpdir()): Promise<PrivateBus> {
+  const directory = mkdtempSync(join(parent, 'bus-'));
   const file = join(directory, 'bus.conf');
-  writeFileSync(file, config(join(directory, 'socket')));
+  const socket = join(directory, 'socket');
+  writeFileSync(file, config(socket));
   const daemon = spawn(
     'dbus-daemon',
     [`--config-file=${file}`, '--nofork', '--nopidfile', '--print-address=1'],
@@ -56,6 +58,7 @@ export async function startPrivateBus(): Promise<PrivateBus> {
   });
   return {
     address,
+    socket,
     stop: async () => {
       daemon.kill('SIGKILL');
       await ended;

@@ -3,8 +3,8 @@
  *
  * It uses the library's socket handling, authentication and parser, and none of what lies above
  * them (proxies add match rules that are never given back). What the library leaves open is closed
- * here, with its internals where there is no other way; package.json pins the version, and the
- * contract test runs against a real bus.
+ * here. These parts are not documented; package.json pins the version, and the contract test runs
+ * against a real bus.
  *
  * Invariants:
  * - nothing that arrives throws into the event loop: listeners of the socket are called guarded,
@@ -13,16 +13,18 @@
  * - `onMessage` gets messages in the order of the bus, replies included, synchronously: who must
  *   not confuse "before" and "after" a reply decides there, not in a promise.
  */
-import { MessageType, Variant, sessionBus } from 'dbus-next';
 import type { Message } from 'dbus-next';
-import type { EventEmitter } from 'node:events';
+// Not the package's entry: what that loads besides (XML, proxies, services) is not used, and takes
+// as long as all else that a command does.
+import createConnection from 'dbus-next/lib/connection.js';
+import { Variant } from 'dbus-next/lib/variant.js';
 import type { Socket } from 'node:net';
 import { BusError, BusVariant } from '../../ports/bus.ts';
 import { socketsOf } from './address.ts';
 import { marshal } from './marshal.ts';
 import type { MessageKind, MessageToSend } from './marshal.ts';
 import { MessageGuard } from './message-guard.ts';
-import { busName, errorNames } from './names.ts';
+import { busName, busPath, errorNames } from './names.ts';
 
 /** A message as it came; strings are empty where the header has no such field. */
 export interface ReceivedMessage {
@@ -59,30 +61,29 @@ export interface ConnectOptions {
   readonly timeoutMs: number;
 }
 
-/** What of dbus-next's objects is used without being documented. */
-interface ClientInternals {
-  readonly _connection: EventEmitter & { readonly stream: Socket };
-  readonly _methodReturnHandlers: Record<number, unknown>;
-}
-
 const NO_REPLY_EXPECTED = 1;
-/** The library's first call, made by its constructor. */
+/** Of the first call. */
 const HELLO_SERIAL = 1;
+const HELLO: MessageToSend = {
+  kind: 'call',
+  destination: busName,
+  path: busPath,
+  interfaceName: busName,
+  member: 'Hello',
+  signature: '',
+  body: [],
+};
+/** Serials are 32 bits wide, and 0 is none. */
+const MAX_SERIAL = 0xffff_ffff;
 
-function kindOf(type: MessageType): MessageKind | undefined {
-  switch (type) {
-    case MessageType.METHOD_CALL:
-      return 'call';
-    case MessageType.METHOD_RETURN:
-      return 'return';
-    case MessageType.ERROR:
-      return 'error';
-    case MessageType.SIGNAL:
-      return 'signal';
-    default:
-      return undefined;
-  }
-}
+/** The specification's "Message Types"; the first one is none. */
+const KINDS: readonly (MessageKind | undefined)[] = [
+  undefined,
+  'call',
+  'return',
+  'error',
+  'signal',
+];
 
 /** A received value with the library's variants, at any depth, exchanged for ours. */
 function fromLibrary(value: unknown): unknown {
@@ -139,14 +140,27 @@ function textOf(thrown: unknown): string {
 
 function openSocket(socket: string, timeoutMs: number): Promise<Connection> {
   // `unix:socket=` and not `unix:path=`: the latter makes the library look for usocket first.
-  const client = sessionBus({ busAddress: `unix:socket=${socket}`, authMethods: ['EXTERNAL'] });
-  const internals = client as unknown as ClientInternals;
-  const { stream } = internals._connection;
+  const connection = createConnection({
+    busAddress: `unix:socket=${socket}`,
+    authMethods: ['EXTERNAL'],
+  });
+  const { stream } = connection;
   const guard = new MessageGuard();
   const messageListeners: ((message: ReceivedMessage) => void)[] = [];
   const closedListeners: ((why: string) => void)[] = [];
   let state: 'connecting' | 'open' | 'closing' | 'closed' = 'connecting';
   let why = 'the bus closed the connection';
+  let lastSerial = 0;
+
+  function send(message: MessageToSend): number {
+    lastSerial = (lastSerial % MAX_SERIAL) + 1;
+    const [header, body] = marshal(message, lastSerial);
+    stream.cork();
+    stream.write(header);
+    if (body.length > 0) stream.write(body);
+    stream.uncork();
+    return lastSerial;
+  }
 
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => {
@@ -165,7 +179,10 @@ function openSocket(socket: string, timeoutMs: number): Promise<Connection> {
       why = textOf(thrown);
       stream.destroy();
     });
-    internals._connection.once('connect', () => guard.begin());
+    connection.once('connect', () => {
+      guard.begin();
+      send(HELLO);
+    });
     stream.on('error', (error: Error) => void (why = error.message));
     stream.on('close', () => {
       fail(errorNames.disconnected, `${socket} refused the connection`);
@@ -175,20 +192,16 @@ function openSocket(socket: string, timeoutMs: number): Promise<Connection> {
     });
     // Errors of the socket, of the handshake, and messages that the library could not make sense
     // of: those are dropped.
-    client.on('error', (error: unknown) => {
+    connection.on('error', (error) => {
       if (error === stream.errored) {
         fail(errorNames.noServer, `cannot connect to ${socket}: ${textOf(error)}`);
       } else {
         fail(errorNames.authFailed, `${socket} refused the connection: ${textOf(error)}`);
       }
     });
-    // Calls are answered by the listeners of onMessage; the library's own answers are not wanted.
-    client.addMethodHandler(() => true);
 
     function finishHello(hello: ReceivedMessage): void {
       if (hello.kind === 'error') {
-        // The library would throw it into the event loop.
-        Reflect.deleteProperty(internals._methodReturnHandlers, HELLO_SERIAL);
         fail(hello.errorName, `${socket} refused the connection: ${String(hello.body[0])}`);
         return;
       }
@@ -198,13 +211,7 @@ function openSocket(socket: string, timeoutMs: number): Promise<Connection> {
         uniqueName: String(hello.body[0]),
         send: (message) => {
           if (state !== 'open') throw new BusError(errorNames.disconnected, why);
-          const serial = client.newSerial();
-          const [header, body] = marshal(message, serial);
-          stream.cork();
-          stream.write(header);
-          if (body.length > 0) stream.write(body);
-          stream.uncork();
-          return serial;
+          return send(message);
         },
         onMessage: (listener) => void messageListeners.push(listener),
         onClosed: (listener) => {
@@ -220,8 +227,8 @@ function openSocket(socket: string, timeoutMs: number): Promise<Connection> {
       });
     }
 
-    client.on('message', (message) => {
-      const kind = kindOf(message.type);
+    connection.on('message', (message) => {
+      const kind = KINDS[message.type];
       if (kind === undefined) return;
       const incoming = received(kind, message);
       if (state === 'connecting') {

@@ -8,7 +8,7 @@ import type {
   PreviewNote,
   ReloadPreview,
 } from '../../core/reload-preview.ts';
-import { json, paint, shown } from '../../ctl/text.ts';
+import { compareNames, json, paint, shown } from '../../ctl/text.ts';
 import type { Screen, Tone } from '../../ctl/text.ts';
 import { describeNamespace, losesUse, type NamespaceUse } from '../../nvme/block-use.ts';
 import {
@@ -32,8 +32,6 @@ const SOURCE_WORDS: ReadonlyMap<string, string> = new Map([
   ['referral', 'referral'],
 ]);
 
-const collator = new Intl.Collator('en', { numeric: true });
-
 /** `(transport, traddr, …) nvme3`, as logs name controllers. */
 function nameOf(controller: ControllerDict): string {
   const optional = ['subsysnqn', 'host-iface', 'host-traddr']
@@ -48,7 +46,7 @@ function nameOf(controller: ControllerDict): string {
 function byName<T extends { readonly controller: ControllerDict }>(
   list: readonly T[],
 ): readonly T[] {
-  return [...list].sort((a, b) => collator.compare(nameOf(a.controller), nameOf(b.controller)));
+  return [...list].sort((a, b) => compareNames(nameOf(a.controller), nameOf(b.controller)));
 }
 
 function value(text: string | null): string {

@@ -41,7 +41,7 @@ const LOG = [
 export const dcs = [
   controller(
     { traddr: '192.0.2.10' },
-    { details: UP, logPages: LOG, info: { origin: 'configured', 'connect attempts': '0' } },
+    { details: { ...UP, origin: 'configured', 'connect attempts': '0' }, logPages: LOG },
   ),
   controller({ traddr: '192.0.2.9', device: 'nvme?' }, { details: TRYING }),
   controller(
@@ -62,7 +62,7 @@ const iocs = [
   ),
   controller(
     { traddr: '192.0.2.20', trsvcid: '4420', subsysnqn: DATA, device: 'nvme2' },
-    { details: UP, info: { 'connect attempts': '0', dlpe: '' } },
+    { details: { ...UP, 'connect attempts': '0', dlpe: '' } },
   ),
   controller(
     { traddr: '192.0.2.30', trsvcid: '4420', subsysnqn: LOGS, device: 'nvme?' },

@@ -11,8 +11,6 @@ export interface StandInController {
   readonly plain: Dictionary;
   /** What list_controllers(true) adds. */
   readonly details?: Dictionary;
-  /** What controller_info says. */
-  readonly info?: Readonly<Record<string, unknown>>;
   readonly logPages?: readonly Dictionary[];
 }
 
@@ -89,9 +87,10 @@ export async function standIn(bus: Bus, tool: Tool, state: StandInState): Promis
         return [state.preview ?? '{}'];
       },
       [`${debug}.process_info`]: () => [JSON.stringify(state.processInfo)],
-      [`${debug}.controller_info`]: (...wanted: string[]) => [
-        JSON.stringify(find(wanted)?.info ?? {}),
-      ],
+      [`${debug}.controller_info`]: (...wanted: string[]) => {
+        const found = find(wanted);
+        return [JSON.stringify(found === undefined ? {} : described(found, true))];
+      },
       ...(tool.hasLogPages ? discovery : {}),
     },
     properties: {

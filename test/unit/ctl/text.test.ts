@@ -1,8 +1,26 @@
 import { describe, expect, it } from 'vitest';
 import { screenOf } from '../../../src/ctl/process.ts';
-import { duration, table, tree } from '../../../src/ctl/text.ts';
+import { compareNames, duration, table, tree } from '../../../src/ctl/text.ts';
 
 const pipe = { colour: false, width: undefined };
+
+describe('names', () => {
+  it('stand in an order that takes numbers in them as numbers', () => {
+    const ordered = [
+      ...['', '10.0.0.2', '10.0.0.10', '192.168.1.9', 'fe80::2', 'fe80::10'],
+      ...['nvme', 'nvme01', 'nvme1', 'nvme01n2', 'nvme1n2', 'nvme2', 'nvme9007199254740993'],
+      ...['nvme9007199254740994', 'nvmes'],
+    ];
+    expect(ordered.toReversed().sort(compareNames)).toEqual(ordered);
+    for (const [index, name] of ordered.entries()) {
+      for (const later of ordered.slice(index + 1)) {
+        expect(compareNames(name, later)).toBeLessThan(0);
+        expect(compareNames(later, name)).toBeGreaterThan(0);
+      }
+      expect(compareNames(name, name)).toBe(0);
+    }
+  });
+});
 
 describe('a time', () => {
   it.each([
