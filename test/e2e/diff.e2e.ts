@@ -33,11 +33,17 @@ interface Diff {
   readonly stacd: Readonly<Record<'add' | 'remove' | 'change' | 'keep', readonly Previewed[]>>;
 }
 
+/** For a dozen starts of Node. */
+const PATIENCE = { timeoutMs: 240_000 } as const;
+
+/** As an ordinary user, who is in no group. */
+const NOBODY = 'setpriv --reuid nobody --regid nogroup --clear-groups';
+
 /** What stacctl shows of subsystem 0, which a log lists and which is mounted, and of 1. */
 async function expectShown({ machine }: Lab, block: string): Promise<void> {
   const [tree, explained] = await Promise.all([
     machine.sh('stacctl tree -o json'),
-    machine.exec('setpriv --reuid nobody --clear-groups stacctl explain -o json'),
+    machine.exec(`${NOBODY} stacctl explain -o json`),
   ]);
   const uses = [{ kind: 'mount', device: block, at: '/mnt/my data', fileSystem: 'ext4' }];
   expect(JSON.parse(tree)).toMatchObject({
@@ -93,7 +99,7 @@ it('stasadm diff tells what a reload then does, and what is mounted on what it d
   const [asJson, asText, asNobody] = await Promise.all([
     machine.exec('stasadm diff --output json --exit-code'),
     machine.exec('stasadm diff'),
-    machine.exec('setpriv --reuid nobody --clear-groups stasadm diff'),
+    machine.exec(`${NOBODY} stasadm diff`),
   ]);
   expect(asJson).toMatchObject({ status: 3, stderr: '' });
   const diff = JSON.parse(asJson.stdout) as Diff;
@@ -172,4 +178,55 @@ it('stasadm diff tells what a reload then does, and what is mounted on what it d
     stderr: 'stasadm: stafd is not running; start it with: systemctl start stafd\n',
   });
   expect(withoutStafd.stdout).toContain('stacd\n');
+});
+
+// After it, in what it has left.
+it('an ordinary user may look at everything, and change nothing', async () => {
+  const here = await lab();
+  const { machine } = here;
+  await here.configure('stafd', stafdConf('transport=tcp;traddr=127.0.0.1'));
+  await here.systemctl('start stafd');
+  await here.kernelUntil('the discovery controller', (all) => liveDc(all).length === 1);
+  const reading = [
+    ...['ls', 'status', 'metrics'].flatMap((command) => [
+      `stafctl ${command}`,
+      `stacctl ${command}`,
+    ]),
+    ...['stafctl dlp -a 127.0.0.1 -s 8009', 'stafctl adlp', 'stafctl explain', 'stacctl tree'],
+  ];
+  const each = `${NOBODY} {} > /dev/null; echo "$? {}"`;
+  const statuses = await machine.sh(
+    `printf '%s\\n' ${reading.map((command) => `'${command}'`).join(' ')} | xargs -P 2 -I{} sh -c '${each}'`,
+    PATIENCE,
+  );
+  expect(statuses.trim().split('\n').sort()).toEqual(
+    reading.map((command) => `0 ${command}`).sort(),
+  );
+  for (const [command, bus] of [
+    ['stafctl tron', 'staf'],
+    ['stacctl troff', 'stac'],
+  ] as const) {
+    const tool = command.slice(0, 7);
+    expect(await machine.exec(`${NOBODY} ${command}`)).toMatchObject({
+      ...{ status: 1, stdout: '' },
+      stderr: `${tool}: access to ${bus}d is denied; try it as root\n`,
+    });
+    const object = `org.nvmexpress.${bus} /org/nvmexpress/${bus} org.nvmexpress.${bus}.debug`;
+    expect(await machine.sh(`busctl get-property ${object} tron`)).toBe('b false\n');
+  }
+  // A watch follows what others do, over a restart, until it is ended.
+  const watched = await machine.sh(
+    `
+    until_seen() { for try in $(seq 200); do grep -q "$1" /tmp/watched && return; sleep 0.3; done; }
+    ${NOBODY} stacctl watch > /tmp/watched & watch=$!
+    until_seen present
+    systemctl restart stacd
+    until_seen 'runs again'
+    kill $watch; wait $watch; echo "status $?"; cat /tmp/watched`,
+    PATIENCE,
+  );
+  expect(watched).toMatch(/^status 0\n/);
+  expect(watched.match(/ present .* connected as nvme/g)).toHaveLength(2);
+  expect(watched).toMatch(/stacd is not running[^]*stacd runs again/);
+  expect(watched).not.toMatch(/ (?:lost|removed) /);
 });
