@@ -5,13 +5,24 @@ import type { ControllerModel, Phase, Report, Step } from './controller-model.ts
 
 type Connected = Extract<Phase, { readonly kind: 'connected' }>;
 
+/**
+ * How late the kernel's event of a connection may come after that was seen in sysfs: udevd passes it
+ * on when it has run its rules.
+ */
+export const LATE_MS = 5_000;
+
 /** One that is being deleted is no longer tried. */
 function isInterrupted(kernel: KernelController): boolean {
   return kernel.state !== '' && kernel.state !== 'live' && !isLeaving(kernel);
 }
 
 /** How the connection looks now. */
-export function seen(model: ControllerModel, phase: Connected, kernel: KernelController): Step {
+export function seen(
+  model: ControllerModel,
+  phase: Connected,
+  kernel: KernelController,
+  now: number,
+): Step {
   const { device, state } = kernel;
   const next: ControllerModel = { ...model, phase: { ...phase, kernel } };
   const [was, is] = [isInterrupted(phase.kernel), isInterrupted(kernel)];
@@ -19,18 +30,22 @@ export function seen(model: ControllerModel, phase: Connected, kernel: KernelCon
   const report: Report = is
     ? { kind: 'interrupted', device, state }
     : { kind: 'restored', device, noticed: true };
-  return { model: next, effects: [{ kind: 'report', report }] };
+  const toldUntil = is ? undefined : now + LATE_MS;
+  return { model: { ...next, toldUntil }, effects: [{ kind: 'report', report }] };
 }
 
 /** The kernel says that it has made the connection again; what is to be done then. */
 export function restored(
   model: ControllerModel,
   phase: Connected,
+  now: number,
   then: (model: ControllerModel, phase: Connected) => Step,
 ): Step {
   const { device } = phase.kernel;
-  const now: Connected = { ...phase, kernel: { ...phase.kernel, state: 'live' } };
-  const next = then({ ...model, phase: now }, now);
+  const live: Connected = { ...phase, kernel: { ...phase.kernel, state: 'live' } };
+  const next = then({ ...model, phase: live, toldUntil: undefined }, live);
+  const late = model.toldUntil !== undefined && now <= model.toldUntil;
+  if (late && !isInterrupted(phase.kernel)) return next;
   const report: Report = { kind: 'restored', device, noticed: isInterrupted(phase.kernel) };
   return { model: next.model, effects: [{ kind: 'report', report }, ...next.effects] };
 }

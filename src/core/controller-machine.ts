@@ -24,7 +24,7 @@ import {
   type StepContext,
 } from './controller-model.ts';
 import { parted, pollAgain } from './controller-polling.ts';
-import { seen } from './controller-interruption.ts';
+import { LATE_MS, seen } from './controller-interruption.ts';
 import {
   ECHO_MS,
   event,
@@ -142,12 +142,13 @@ function kick(model: ControllerModel, context: StepContext): Step {
   }
 }
 
-/** Looks again for what was looked for in vain, also where that has not come out yet. */
+/**
+ * Looks again for what was looked for in vain, also where that has not come out yet. What made the
+ * kernel's last try hang had answered its probe: it was not the network of this host.
+ */
 function networkUp(model: ControllerModel): Step {
   const { kind } = model.phase;
-  return kind === 'waiting-retry' || kind === 'probing'
-    ? probe({ ...model, hangs: false })
-    : stay(model);
+  return kind === 'waiting-retry' || kind === 'probing' ? probe(model) : stay(model);
 }
 
 function timer(model: ControllerModel, context: StepContext): Step {
@@ -294,6 +295,8 @@ function hold(
     opFailures: 0,
     pleo: false,
     echoUntil: adopted ? undefined : context.now + ECHO_MS,
+    // Somebody may just have made what is adopted.
+    toldUntil: adopted ? context.now + LATE_MS : undefined,
   };
   if (model.kind === 'io') {
     return {
@@ -316,12 +319,13 @@ function observed(
     return phase.step.kind === 'waiting' && kernel === undefined ? gone(model) : stay(model);
   }
   if (phase.kind !== 'connected') return stay(model);
-  if (kernel !== undefined) return seen(model, phase, kernel);
+  if (kernel !== undefined) return seen(model, phase, kernel, context.now);
   const lost: ControllerModel = {
     ...model,
     attempts: 0,
     opFailures: 0,
     echoUntil: undefined,
+    toldUntil: undefined,
     outOfReachSince: context.now,
   };
   const again = probe(lost);

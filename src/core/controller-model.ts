@@ -96,6 +96,11 @@ export interface ControllerModel {
    * that was already acted on: the kernel sends it in the same breath, and it says nothing more.
    */
   readonly echoUntil: number | undefined;
+  /**
+   * Until when the kernel's event of a connection that was seen already, made again or adopted, may
+   * still come: it was told, and is acted on all the same.
+   */
+  readonly toldUntil: number | undefined;
 }
 
 export type Input =
@@ -247,6 +252,7 @@ export function newController(
     pleo: false,
     opFailures: 0,
     echoUntil: undefined,
+    toldUntil: undefined,
   };
 }
 

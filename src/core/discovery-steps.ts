@@ -116,11 +116,11 @@ export function event(
     case 'connected': {
       const heard = { ...model, echoUntil: undefined };
       const echo = model.echoUntil !== undefined && context.now <= model.echoUntil;
-      return echo ? stay(heard) : restored(heard, phase, again);
+      return echo ? stay(heard) : restored(heard, phase, context.now, again);
     }
     case 'rediscover':
       if (model.kind !== 'discovery') return stay(model);
-      return restored({ ...model, echoUntil: context.now + ECHO_MS }, phase, again);
+      return restored({ ...model, echoUntil: context.now + ECHO_MS }, phase, context.now, again);
   }
 }
 

@@ -89,13 +89,16 @@ function sample(value: unknown): MetricFamily['samples'][number] {
   return { suffix, labels, value: number };
 }
 
-function metricFamily({ help, name, samples, type: word }: Row): MetricFamily {
-  const type = METRIC_TYPES.find((known) => known === word);
+/** Of a type that is not known, of a later version: nothing. */
+function metricFamily({ help, name, samples, type: word }: Row): readonly MetricFamily[] {
   if (typeof name !== 'string' || !METRIC_NAME.test(name) || typeof help !== 'string') {
     throw new UnexpectedAnswer('not the name of a metric');
   }
-  if (type === undefined || !Array.isArray(samples)) throw new UnexpectedAnswer('not a metric');
-  return { name, type, help, samples: samples.map(sample) };
+  if (typeof word !== 'string' || !Array.isArray(samples)) {
+    throw new UnexpectedAnswer('not a metric');
+  }
+  const type = METRIC_TYPES.find((known) => known === word);
+  return type === undefined ? [] : [{ name, type, help, samples: samples.map(sample) }];
 }
 
 function parseJson(value: unknown): unknown {
@@ -179,7 +182,7 @@ export class Daemon {
   }
 
   async metrics(): Promise<readonly MetricFamily[]> {
-    return rows(await this.#call(this.#tool.v1Interface, 'metrics', '', [])).map(metricFamily);
+    return rows(await this.#call(this.#tool.v1Interface, 'metrics', '', [])).flatMap(metricFamily);
   }
 
   /** What its interface documents; `removedDcs` is for stacd only. */

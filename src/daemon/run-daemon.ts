@@ -78,6 +78,8 @@ export interface DaemonDefinition {
   readonly name: DaemonName;
   readonly busName: string;
   build(parts: DaemonParts): Daemon;
+  /** Called when it has started, or ends in order: what it was started from works. */
+  works(): void;
 }
 
 /** Runs until a signal or the loss of the bus ends it; sets the exit status. */
@@ -240,6 +242,7 @@ async function run(definition: DaemonDefinition, options: CommandLine): Promise<
     manager.stopping();
     lifecycle.stop().then(
       () => {
+        definition.works();
         bus.close();
         process.exit(status);
       },
@@ -273,6 +276,8 @@ async function run(definition: DaemonDefinition, options: CommandLine): Promise<
   });
 
   if (!(await lifecycle.start())) return;
+  // Before the name, with which the service manager takes it for started.
+  definition.works();
   try {
     await bus.requestName(definition.busName);
   } catch (thrown) {

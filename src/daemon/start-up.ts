@@ -9,15 +9,17 @@ import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { startupSnapshot } from 'node:v8';
 
-/** Calls `run`; while a snapshot is being made, has each start from it do that. */
-export function startUp(run: () => void): void {
+/**
+ * Calls `run`; while a snapshot is being made, has each start from it do that. `run` calls `works`
+ * when the daemon has started, or ends in order.
+ */
+export function startUp(run: (works: () => void) => void): void {
   if (!startupSnapshot.isBuildingSnapshot()) {
-    run();
+    run(() => undefined);
     return;
   }
   startupSnapshot.setDeserializeMainFunction(() => {
-    sayThatItWorks();
-    run();
+    run(sayThatItWorks);
   });
 }
 

@@ -144,20 +144,29 @@ export class LibcSockets {
   }
 
   /**
-   * Calls back, in a later turn of the event loop, each time that the socket is ready or has failed.
-   * Close it before the descriptor.
+   * Calls back, in a later turn of the event loop, each time that the socket is ready, and once when
+   * it has failed: `failed`, after which this handle calls no more. Close it before the descriptor.
    */
-  poll(fd: number, interest: 'readable' | 'writable', callback: () => void): PollHandle {
+  poll(
+    fd: number,
+    interest: 'readable' | 'writable',
+    callback: (failed: boolean) => void,
+  ): PollHandle {
     let waiting = false;
     let closed = false;
-    const handle = this.#koffi.node.poll(fd, { [interest]: true }, () => {
+    let failed = false;
+    // It calls with libuv's status before the events, which its types do not say. An error of the
+    // socket (POLLERR) ends libuv's own handle: measured with an overrun of rtnetlink, UV_EBADF.
+    const handle = this.#koffi.node.poll(fd, { [interest]: true }, (...args: unknown[]) => {
+      const [status] = args;
+      failed ||= typeof status === 'number' && status < 0;
       // The package calls outside of Node's own callback scope: promises that are settled here
       // would stay unheard, and an exception would be lost. setImmediate gives a scope.
       if (waiting) return;
       waiting = true;
       setImmediate(() => {
         waiting = false;
-        if (!closed) callback();
+        if (!closed) callback(failed);
       });
     });
     return {

@@ -4,6 +4,7 @@
  * Invariants:
  * - one socket, from the first listener on until the last one is disposed of;
  * - a turn of the event loop reads at most DATAGRAMS_A_TURN datagrams, whatever comes;
+ * - after an overrun, which the poll does not outlive, it is listened to again after PAUSE_MS;
  * - a host where it cannot be heard is logged once, and told nothing: whoever waits tries again
  *   after some time anyway.
  */
@@ -19,6 +20,8 @@ const GROUPS = 0x1 | 0x10 | 0x40 | 0x100 | 0x400;
 const DATAGRAMS_A_TURN = 64;
 /** The kernel makes messages for its groups of at most a page; a longer one would be cut. */
 const BUFFER_BYTES = 32_768;
+/** A storm of changes is read in parts. */
+const PAUSE_MS = 1_000;
 const EINTR = 4;
 const ENOBUFS = 105;
 
@@ -28,12 +31,21 @@ export interface RtnetlinkOptions {
   readonly loadSockets?: () => LibcSockets;
 }
 
+interface OpenSocket {
+  readonly sockets: LibcSockets;
+  readonly fd: number;
+  readonly buffer: Buffer;
+  poll: PollHandle | undefined;
+  /** Until it is listened to again. */
+  pause: NodeJS.Timeout | undefined;
+}
+
 export class RtnetlinkNetwork implements Network {
   readonly #log: Log;
   readonly #loadSockets: () => LibcSockets;
   readonly #listeners = new Set<(event: NetworkEvent) => void>();
   readonly #reader = new RtnetlinkReader();
-  #open: { readonly sockets: LibcSockets; readonly fd: number; poll: PollHandle } | undefined;
+  #open: OpenSocket | undefined;
   #unavailable = false;
 
   constructor({ log, loadSockets }: RtnetlinkOptions) {
@@ -63,40 +75,55 @@ export class RtnetlinkNetwork implements Network {
       const fd = sockets.openRtnetlink(GROUPS);
       if (typeof fd !== 'number') throw new Error(errnoName(fd.errno));
       const buffer = Buffer.alloc(BUFFER_BYTES);
-      const poll = sockets.poll(fd, 'readable', () => {
-        this.#drain(sockets, fd, buffer);
-      });
-      this.#open = { sockets, fd, poll };
+      this.#open = { sockets, fd, buffer, poll: undefined, pause: undefined };
+      this.#poll(this.#open);
     } catch (thrown) {
       this.#giveUp(thrown instanceof Error ? thrown.message : String(thrown));
     }
   }
 
-  /** The poll calls again as long as there is more. */
-  #drain(sockets: LibcSockets, fd: number, buffer: Buffer): void {
-    const open = this.#open;
+  #poll(open: OpenSocket): void {
+    open.poll = open.sockets.poll(open.fd, 'readable', (failed) => {
+      const overrun = this.#drain(open);
+      if ((failed || overrun) && this.#open === open) this.#pollLater(open);
+    });
+  }
+
+  #pollLater(open: OpenSocket): void {
+    open.poll?.close();
+    open.poll = undefined;
+    open.pause = setTimeout(() => {
+      open.pause = undefined;
+      try {
+        this.#poll(open);
+      } catch (thrown) {
+        this.#giveUp(thrown instanceof Error ? thrown.message : String(thrown));
+      }
+    }, PAUSE_MS).unref();
+  }
+
+  /** Reads what there is, or a part of it: the poll calls again. True if messages were lost. */
+  #drain(open: OpenSocket): boolean {
+    let overrun = false;
     // A listener may have been the last one.
     for (let count = 0; count < DATAGRAMS_A_TURN && this.#open === open; count += 1) {
-      const received = sockets.receive(fd, buffer);
+      const received = open.sockets.receive(open.fd, open.buffer);
       if (typeof received === 'number') {
-        if (received === 0) return;
-        for (const event of this.#reader.read(buffer.subarray(0, received))) this.#tell(event);
+        if (received === 0) break;
+        for (const event of this.#reader.read(open.buffer.subarray(0, received))) this.#tell(event);
         continue;
       }
-      switch (received.errno) {
-        case EAGAIN:
-          return;
-        case EINTR:
-          break;
-        case ENOBUFS:
-          this.#reader.forget();
-          this.#tell({ kind: 'lost' });
-          break;
-        default:
-          this.#giveUp(errnoName(received.errno));
-          return;
+      if (received.errno === EAGAIN) break;
+      if (received.errno === EINTR) continue;
+      if (received.errno !== ENOBUFS) {
+        this.#giveUp(errnoName(received.errno));
+        break;
       }
+      overrun = true;
+      this.#reader.forget();
+      this.#tell({ kind: 'lost' });
     }
+    return overrun;
   }
 
   #tell(event: NetworkEvent): void {
@@ -111,10 +138,11 @@ export class RtnetlinkNetwork implements Network {
 
   #close(): void {
     if (this.#open === undefined) return;
-    const { fd, poll, sockets } = this.#open;
+    const { fd, pause, poll, sockets } = this.#open;
     this.#open = undefined;
+    clearTimeout(pause);
     // The poll first: a descriptor must not be closed while the event loop watches it.
-    poll.close();
+    poll?.close();
     sockets.close(fd);
     this.#reader.forget();
   }

@@ -334,14 +334,13 @@ export class ControllerDriver implements Disposable {
     };
     tell(why === undefined ? { kind: 'disconnecting', device } : { kind: 'spared', device, why });
     try {
-      if (why === undefined) {
-        await this.#deps.fabrics.disconnect(kernel);
-        tell({ kind: 'disconnected', device });
-      }
-      this.feed({ kind: 'disconnected' });
+      if (why === undefined) await this.#deps.fabrics.disconnect(kernel);
     } catch (thrown) {
       this.feed({ kind: 'disconnect-failed', error: toPortError(thrown) });
+      return;
     }
+    if (why === undefined) tell({ kind: 'disconnected', device });
+    this.feed({ kind: 'disconnected' });
   }
 
   #untouchable(kernel: KernelController): string | undefined {

@@ -206,7 +206,8 @@ export class ServiceCore<Extra extends ServiceExtra, Saved> {
     this.#network = new NetworkRetry(clock, network, () => {
       log.debug('The network came up: what waits is tried again');
       this.configured.retryNow();
-      this.controllers.networkUp();
+      // After a reload it is tried again anyway, and not before what is dropped is gone.
+      if (!this.#kickDue) this.controllers.networkUp();
       this.#definition.networkUp();
       // Which connections are whose depends on the addresses of interfaces, too.
       this.loop.mark();

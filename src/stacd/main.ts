@@ -34,6 +34,6 @@ function build(parts: DaemonParts): Daemon {
   };
 }
 
-startUp(() => {
-  void runDaemon({ name: 'stacd', busName: STACD_BUS_NAME, build });
+startUp((works) => {
+  void runDaemon({ name: 'stacd', busName: STACD_BUS_NAME, build, works });
 });

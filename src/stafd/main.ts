@@ -43,6 +43,6 @@ function build(parts: DaemonParts): Daemon {
   };
 }
 
-startUp(() => {
-  void runDaemon({ name: 'stafd', busName: STAFD_BUS_NAME, build });
+startUp((works) => {
+  void runDaemon({ name: 'stafd', busName: STAFD_BUS_NAME, build, works });
 });

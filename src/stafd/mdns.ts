@@ -105,7 +105,7 @@ export class MdnsDiscovery implements DcBrowser {
     for (const check of this.#checks.values()) {
       if (check.state !== 'waiting') continue;
       check.timer?.dispose();
-      void this.#try(check);
+      void this.#try(check, { outOfTurn: true });
     }
   }
 
@@ -290,7 +290,8 @@ export class MdnsDiscovery implements DcBrowser {
     this.#said = new Set(complaints);
   }
 
-  async #try(check: Check): Promise<void> {
+  /** `outOfTurn`: that it does not answer makes its next try no later than this one's was to be. */
+  async #try(check: Check, { outOfTurn = false } = {}): Promise<void> {
     const { clock, prober } = this.#deps;
     check.state = 'trying';
     check.timer = undefined;
@@ -309,11 +310,12 @@ export class MdnsDiscovery implements DcBrowser {
       return;
     }
     check.state = 'waiting';
-    const seconds = RETRY_SECONDS[check.failures] ?? RETRY_SECONDS.at(-1) ?? 0;
-    check.failures += 1;
+    if (!outOfTurn) check.failures += 1;
+    const seconds = RETRY_SECONDS[check.failures - 1] ?? RETRY_SECONDS.at(-1) ?? 0;
     check.error = result.error.message;
     const text = `${name} - Found by mDNS, but it does not answer: ${result.error.message}`;
-    if (check.failures === 1) this.#lines.say('info', `${text}. It is tried again`, fields);
+    if (check.failures === 1 && !outOfTurn)
+      this.#lines.say('info', `${text}. It is tried again`, fields);
     else this.#deps.log.debug(`${text}. Retry in ${String(seconds)} s`, fields);
     check.timer = clock.setTimer(seconds * 1000, () => void this.#try(check));
     this.#changed();

@@ -25,6 +25,10 @@ export function kernelNetworkWorld(): Promise<NetworkWorld> {
     addAddress: (address) => ip('address', 'add', address, 'dev', link),
     removeAddress: (address) => ip('address', 'del', address, 'dev', link),
     addRoute: (destination) => ip('route', 'add', destination, 'dev', link),
+    overrun: () => {
+      const flap = `ip link set ${link} up; ip link set ${link} down`;
+      execFileSync('sh', ['-c', `for i in $(seq 400); do ${flap}; done`]);
+    },
     close: async () => {
       await ip('link', 'del', link);
       if (log.lines.length > 0) throw new Error(log.messages().join('\n'));
@@ -45,6 +49,9 @@ export function fakeNetworkWorld(): Promise<NetworkWorld> {
     addAddress: () => tell('address'),
     removeAddress: () => Promise.resolve(),
     addRoute: () => tell('route'),
+    overrun: () => {
+      network.emit({ kind: 'lost' });
+    },
     close: () => Promise.resolve(),
   });
 }

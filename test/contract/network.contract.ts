@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import type { Network, NetworkEvent } from '../../src/ports/network.ts';
-import type { Contract } from './contract.ts';
+import { until, type Contract } from './contract.ts';
 
 export interface NetworkWorld {
   readonly network: Network;
@@ -12,6 +12,8 @@ export interface NetworkWorld {
   removeAddress(address: string): Promise<void>;
   /** Of a network, over the link. */
   addRoute(destination: string): Promise<void>;
+  /** More changes than can be heard, in one turn of the event loop. */
+  overrun(): void;
   close(): Promise<void>;
 }
 
@@ -56,6 +58,21 @@ export function networkContract(name: string, open: () => Promise<NetworkWorld>)
             await heard.once('address', ifindex);
             await world.removeAddress('198.51.100.1/24');
             await world.setLink('down');
+          }
+        }),
+      },
+      {
+        title: 'says that it could not hear everything, and goes on hearing',
+        run: inWorld(async (world, heard, ifindex) => {
+          world.overrun();
+          await until('lost', () => heard.events.some(({ kind }) => kind === 'lost'));
+          for (let round = 0; round < 3; round += 1) {
+            await world.setLink('down');
+            // It pauses after an overrun, and hears what came meanwhile.
+            await new Promise((resolve) => setTimeout(resolve, 10));
+            heard.forget();
+            await world.setLink('up');
+            await heard.once('link', ifindex);
           }
         }),
       },

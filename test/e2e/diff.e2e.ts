@@ -186,7 +186,12 @@ it('an ordinary user may look at everything, and change nothing', async () => {
   const { machine } = here;
   await here.configure('stafd', stafdConf('transport=tcp;traddr=127.0.0.1'));
   await here.systemctl('start stafd');
-  await here.kernelUntil('the discovery controller', (all) => liveDc(all).length === 1);
+  // Two are configured, and its log lists a third.
+  await here.kernelUntil(
+    'the discovery controller, and three I/O controllers',
+    (all) => liveDc(all).length === 1 && liveIo(all).length === 3,
+  );
+  await here.listUntil('stacctl', (all) => all.every(({ connected }) => connected === 'True'));
   const reading = [
     ...['ls', 'status', 'metrics'].flatMap((command) => [
       `stafctl ${command}`,
@@ -226,7 +231,7 @@ it('an ordinary user may look at everything, and change nothing', async () => {
     PATIENCE,
   );
   expect(watched).toMatch(/^status 0\n/);
-  expect(watched.match(/ present .* connected as nvme/g)).toHaveLength(2);
+  expect(watched.match(/ present .* connected as nvme/g)).toHaveLength(3);
   expect(watched).toMatch(/stacd is not running[^]*stacd runs again/);
   expect(watched).not.toMatch(/ (?:lost|removed) /);
 });

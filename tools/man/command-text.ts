@@ -6,9 +6,10 @@ import { bold, entry, placeholder, plain, sentence } from './scdoc-text.ts';
 function optionsOf(command: Command): readonly Option[] {
   const all = command.createHelp().visibleOptions(command);
   if (command.parent === null) return all;
-  // The program says them once for all of its commands.
-  const ofProgram = command.parent.options.map(({ flags }) => flags);
-  return all.filter(({ flags, long }) => long !== '--help' && !ofProgram.includes(flags));
+  // The program says once what is the same in all of its commands.
+  const said = ({ argChoices = [], flags }: Option): string => [flags, ...argChoices].join(' ');
+  const ofProgram = command.parent.options.map(said);
+  return all.filter((option) => option.long !== '--help' && !ofProgram.includes(said(option)));
 }
 
 /** The commands of a program. */

@@ -78,8 +78,9 @@ export function wrapperText({ path, flags, daemon }: (typeof wrappers)[number]):
     lines.push(
       ': "${UV_THREADPOOL_SIZE:=32}"',
       'export UV_THREADPOOL_SIZE',
-      `. /${libFolder}/snapshot.sh`,
-      `use_snapshot ${name}`,
+      // A file that cannot be read would end the shell.
+      'snapshot=',
+      `[ -r /${libFolder}/snapshot.sh ] && . /${libFolder}/snapshot.sh && use_snapshot ${name}`,
     );
   }
   return `${[...lines, command.join(' ')].join('\n')}\n`;

@@ -392,6 +392,19 @@ describe('a connection that the kernel loses and makes again', () => {
     expect(world.reports.slice(1)).toEqual([{ kind: 'restored', device: 'nvme0', noticed: false }]);
   });
 
+  test('is told once where it is seen before the event comes that udev was late with', () => {
+    const world = new MachineWorld('io').connect();
+    world.feed(event);
+    world.feed(seen('connecting'));
+    world.feed(seen('live'));
+    const before = world.reports.length;
+    world.feed(event);
+    expect(world.reports).toHaveLength(before);
+    // The next one is news.
+    world.feed(event);
+    expect(world.reports.slice(before)).toMatchObject([{ kind: 'restored', noticed: false }]);
+  });
+
   test('that is being deleted is not lost', () => {
     const world = new MachineWorld('io').connect();
     world.feed(seen('deleting'));

@@ -119,7 +119,7 @@ describe.each([
 
   it.each<[string, Record<string, BusVariant>]>([
     ['a name with a line break', { name: new BusVariant('s', 'a\nb 1') }],
-    ['a type that there is not', { type: new BusVariant('s', 'gauge\n# EOF') }],
+    ['a type that is no word', { type: new BusVariant('u', 7) }],
     [
       'a label with a quote in its name',
       { samples: new BusVariant('a(sa{ss}d)', [['', { 'a"': 'b' }, 1]]) },
@@ -141,6 +141,19 @@ describe.each([
     });
     expect({ status, stdout }).toEqual({ status: 1, stdout: '' });
     expect(stderr).toMatch(/an answer that cannot be understood/);
+  });
+
+  it('leaves out what is of a type that it does not know', async () => {
+    const family = (name: string, type: string): Record<string, BusVariant> => ({
+      name: new BusVariant('s', name),
+      type: new BusVariant('s', type),
+      help: new BusVariant('s', 'x'),
+      samples: new BusVariant('a(sa{ss}d)', [['', {}, 1]]),
+    });
+    const families = [family('nvme_stas_x', 'gauge\n# EOF'), family('nvme_stas_y', 'gauge')];
+    const { status, stdout } = await run(tool, ['metrics'], { state: { ...state([]), families } });
+    expect(status).toBe(0);
+    expect([...readMetrics(stdout).keys()]).toEqual(['nvme_stas_y']);
   });
 
   it('escapes what labels and help hold', async () => {

@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import type { Failure, LibcSockets } from '../../../src/platform/libc-socket.ts';
 import { RtnetlinkNetwork } from '../../../src/platform/network.ts';
 import type { NetworkEvent } from '../../../src/ports/network.ts';
@@ -11,7 +11,8 @@ class Sockets {
   opened: number | Failure = 5;
   readonly answers: (number | Failure)[] = [];
   readonly closed: string[] = [];
-  ready: () => void = () => undefined;
+  ready: (failed: boolean) => void = () => undefined;
+  polls = 0;
 
   openRtnetlink(): number | Failure {
     return this.opened;
@@ -21,7 +22,8 @@ class Sockets {
     return this.answers.shift() ?? { errno: EAGAIN };
   }
 
-  poll(_fd: number, _interest: string, callback: () => void): { close(): void } {
+  poll(_fd: number, _interest: string, callback: (failed: boolean) => void): { close(): void } {
+    this.polls += 1;
     this.ready = callback;
     return { close: () => void this.closed.push('poll') };
   }
@@ -38,15 +40,25 @@ function bench() {
   return { sockets, log, network: new RtnetlinkNetwork({ log, loadSockets }) };
 }
 
-test('messages that were lost are told, and it goes on', () => {
+test('messages that were lost are told, and it is listened to anew after a second', () => {
+  vi.useFakeTimers();
+  onTestFinished(() => void vi.useRealTimers());
   const { log, network, sockets } = bench();
   const heard: NetworkEvent[] = [];
-  network.onUp((event) => heard.push(event));
+  const subscription = network.onUp((event) => heard.push(event));
   sockets.answers.push({ errno: ENOBUFS });
-  sockets.ready();
+  // The poll says so once, and calls no more.
+  sockets.ready(true);
   expect(heard).toEqual([{ kind: 'lost' }]);
-  expect(sockets.closed).toEqual([]);
+  expect(sockets.closed).toEqual(['poll']);
+  vi.advanceTimersByTime(1_000);
+  expect(sockets.polls).toBe(2);
   expect(log.lines).toEqual([]);
+  sockets.ready(true);
+  subscription.dispose();
+  vi.advanceTimersByTime(10_000);
+  expect(sockets.polls).toBe(2);
+  expect(sockets.closed).toEqual(['poll', 'poll', 'fd 5']);
 });
 
 test('the socket is closed after its poll, with the last listener, and opened for the next one', () => {
@@ -68,7 +80,7 @@ test('a listener that leaves while it is told ends the reading', () => {
     subscription.dispose();
   });
   sockets.answers.push({ errno: ENOBUFS }, { errno: ENOBUFS });
-  sockets.ready();
+  sockets.ready(false);
   expect(sockets.answers).toHaveLength(1);
 });
 
@@ -84,7 +96,7 @@ test('a socket that fails is closed and given up', () => {
   const { log, network, sockets } = bench();
   network.onUp(() => undefined);
   sockets.answers.push({ errno: 9 });
-  sockets.ready();
+  sockets.ready(false);
   expect(sockets.closed).toEqual(['poll', 'fd 5']);
   expect(log.messages('warning')).toEqual(['Changes of the network are not heard: EBADF']);
 });

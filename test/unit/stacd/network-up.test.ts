@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { PortError } from '../../../src/ports/errors.ts';
 import { StacdBench } from './bench.ts';
 
 const A = '10.1.0.1';
@@ -30,4 +31,21 @@ test('controllers whose try began before the network came up are tried anew', as
   bench.prober.probes.release();
   await bench.clock.advance(1_000);
   expect(bench.connected).toEqual([A]);
+});
+
+test('controllers at which the kernel hung wait on for nothing else to wait, whatever comes up', async () => {
+  const bench = new StacdBench(CONF);
+  bench.target(A);
+  bench.fabrics.connects.hold();
+  await bench.start();
+  await bench.clock.advance(60_000);
+  bench.fabrics.connects
+    .pendingCall()
+    .reject(new PortError('it hung', { code: 'ETIMEDOUT', errorClass: 'retry' }));
+  await bench.clock.advance(100);
+  const hangs = () => bench.record(A)?.driver.model.hangs;
+  expect(hangs()).toBe(true);
+  bench.network.emit({ kind: 'route', ifindex: 3 });
+  await bench.clock.advance(300);
+  expect(hangs()).toBe(true);
 });

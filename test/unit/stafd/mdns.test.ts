@@ -187,6 +187,21 @@ describe('a service that does not answer', () => {
     expect(await it.looks()).toEqual([`${A} eth0`]);
   });
 
+  test('is tried no later for tries that it was not due for', async () => {
+    const it = await new Bench().start();
+    it.prober.setUnreachable(A, '8009');
+    it.browser.announce(service(A));
+    await it.looks();
+    for (let count = 0; count < 10; count += 1) {
+      it.mdns.retryNow();
+      await settle();
+    }
+    const before = it.probed.length;
+    await it.clock.advance(2_000);
+    expect(it.probed).toHaveLength(before + 1);
+    expect(it.log.messages('info')).toHaveLength(1);
+  });
+
   test('is tried at once when asked to', async () => {
     const it = await new Bench().start();
     it.prober.setUnreachable(A, '8009');

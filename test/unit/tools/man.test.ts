@@ -107,8 +107,11 @@ describe.each([...programCommands()])('the page of %s', (name, program) => {
       );
       expect(entry, command.name()).toBeDefined();
       expect(below(text, '# SYNOPSIS', '# ')).toContain(` *${command.name()}*`);
-      const shared = program.options.map(({ long }) => long);
-      const own = command.options.filter(({ long }) => !shared.includes(long));
+      // An option that the program has, too, and that takes other words here, is the command's.
+      const shared = program.options.map(({ argChoices, long }) => [long, argChoices].join(' '));
+      const own = command.options.filter(
+        ({ argChoices, long }) => !shared.includes([long, argChoices].join(' ')),
+      );
       expect(terms(entry ?? '').slice(1)).toEqual(own.map(flagsText));
     }
   });

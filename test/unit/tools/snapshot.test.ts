@@ -20,8 +20,9 @@ import { wrappers, wrapperText } from '../../../tools/package/tree.ts';
 const DAEMON = `
 import { startUp } from '${resolve('src/daemon/start-up.ts')}';
 const loadedBy = process.pid;
-startUp(() => {
+startUp((works) => {
   console.log(JSON.stringify([loadedBy !== process.pid, process.argv.slice(2)]));
+  if (process.env.FAILS === undefined) works();
 });
 `;
 
@@ -102,6 +103,19 @@ describe('a daemon', () => {
     writeFileSync(mark, '');
     make();
     expect(start()).toBe('from the snapshot');
+  });
+
+  it('that did not come to work starts without it the next time', () => {
+    const environment = { RUNTIME_DIRECTORY: root };
+    expect(start({ ...environment, FAILS: '' })).toBe('from the snapshot');
+    expect(start()).toBe('from the program');
+    // Nor then: that it works without says nothing of the snapshot.
+    expect(start()).toBe('from the program');
+  });
+
+  it('starts where the script that chooses is missing', () => {
+    rmSync(join(root, 'snapshot.sh'));
+    expect(start()).toBe('from the program');
   });
 
   it.each<[string, () => unknown]>([
