@@ -1,5 +1,11 @@
 /** A program's completion for bash. It needs no other file: bash-completion only loads it. */
-import type { CompletedCommand, CompletedOption, CompletedProgram, Values } from './model.ts';
+import {
+  SAFE_VALUE,
+  type CompletedCommand,
+  type CompletedOption,
+  type CompletedProgram,
+  type Values,
+} from './model.ts';
 
 function quoted(text: string): string {
   return `'${text.replaceAll("'", String.raw`'\''`)}'`;
@@ -93,14 +99,16 @@ ${fn}_complete() {
       mapfile -t found < <(compgen -f -- "$begin")
       ;;
     interfaces)
-      mapfile -t found < <(cd /sys/class/net 2>/dev/null && printf '%s\\n' *)
+      mapfile -t found < <(
+        cd /sys/class/net 2>/dev/null && printf '%s\\n' * | grep -xE '${SAFE_VALUE}'
+      )
       ;;
     'listed '*)
       # What a network could have put into a name is not put into a command line.
       read -ra found <<<"$kind"
       mapfile -t found < <(
         timeout 3 ${name} "\${found[1]}" -o json 2>/dev/null |
-          sed -nE 's/^ *"('"\${found[2]}"')": "([A-Za-z0-9._:%/+@-]+)",?$/\\2/p' | sort -u
+          sed -nE 's/^ *"('"\${found[2]}"')": "(${SAFE_VALUE})",?$/\\2/p' | sort -u
       )
       ;;
     *) return ;;
@@ -110,11 +118,12 @@ ${fn}_complete() {
 
 ${fn}() {
   # Words as the program gets them: those of COMP_WORDS are split at colons, too.
-  local line=\${COMP_LINE:0:COMP_POINT} words current word REPLY
+  local line=\${COMP_LINE:0:COMP_POINT} words current word REPLY IFS=$' \\t\\n'
   local command='' place=0 value='' ended=''
   COMPREPLY=()
-  read -ra words <<<"$line"
-  [[ $line == *[[:space:]] ]] && words+=('')
+  # A backslash keeps a space in its word.
+  read -a words <<<"$line"
+  [[ $line == *[!\\\\][[:space:]] ]] && words+=('')
   current=\${words[-1]}
   for word in "\${words[@]:1:\${#words[@]}-2}"; do
     if [[ -n $value ]]; then
@@ -145,10 +154,14 @@ ${fn}() {
     ${fn}_options "$command"
     ${fn}_complete "words $REPLY" '' "$current"
   fi
-  # bash replaces what stands after the last of these only.
-  local breaks=\${COMP_WORDBREAKS//[!:=]/}
-  if [[ -n $breaks && $current == *[$breaks]* ]]; then
-    COMPREPLY=("\${COMPREPLY[@]#"\${current%"\${current##*[$breaks]}"}"}")
+  # bash replaces $2 only, which begins after the last of COMP_WORDBREAKS.
+  local replaced
+  IFS= read replaced <<<"$2"
+  if [[ $current == *"$replaced" ]]; then
+    COMPREPLY=("\${COMPREPLY[@]#"\${current%"$replaced"}"}")
+  else
+    # A quoted word: what is found for a part of it is not put in the place of the whole.
+    COMPREPLY=()
   fi
 }
 

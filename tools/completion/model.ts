@@ -13,6 +13,9 @@ export type Values =
   /** Anything. */
   | { readonly kind: 'free' };
 
+/** What is put into a command line of what others have named: no shell takes any of it for more. */
+export const SAFE_VALUE = '[A-Za-z0-9._:%/+@-]+';
+
 export interface CompletedOption {
   /** `-o`, `--output`: one or two. */
   readonly flags: readonly string[];

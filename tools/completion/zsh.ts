@@ -1,10 +1,11 @@
 /** A program's completion for zsh, a function for its completion system. */
-import type {
-  CompletedArgument,
-  CompletedCommand,
-  CompletedOption,
-  CompletedProgram,
-  Values,
+import {
+  SAFE_VALUE,
+  type CompletedArgument,
+  type CompletedCommand,
+  type CompletedOption,
+  type CompletedProgram,
+  type Values,
 } from './model.ts';
 
 function quoted(text: string): string {
@@ -96,7 +97,7 @@ _${name}_listed() {
   local -a found
   found=(\${(f)"$(
     timeout 3 ${name} $1 -o json 2>/dev/null |
-      sed -nE 's/^ *"('$2')": "([A-Za-z0-9._:%/+@-]+)",?$/\\2/p' | sort -u
+      sed -nE 's/^ *"('$2')": "(${SAFE_VALUE})",?$/\\2/p' | sort -u
   )"})
   (( $#found )) && compadd -a found
 }

@@ -19,6 +19,8 @@ const LISTED = [
   { traddr: '2001:db8::10', trsvcid: '8010', device: 'nvme?', subsysnqn: 'nqn.x:$(reboot)`;' },
 ];
 
+const WITH_AT = 'nqn.2014-08.com.example:user@host-a';
+
 beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), 'completion-'));
   for (const { file, shell, text } of completionFiles()) {
@@ -30,6 +32,10 @@ beforeAll(() => {
   mkdirSync(join(folder, 'conf', 'stafd.conf.d'), { recursive: true });
   writeFileSync(join(folder, 'conf', 'stafd.conf'), '');
   const json = JSON.stringify({ controllers: LISTED, absent: [] }, null, 2);
+  mkdirSync(join(folder, 'at'));
+  mkdirSync(join(folder, 'typed'));
+  program(join(folder, 'at', 'stafctl'), `echo '"subsysnqn": "${WITH_AT}",'`);
+  writeFileSync(join(folder, 'conf', 'my own.conf'), '');
   for (const name of ['stafctl', 'stacctl']) {
     const line = 'echo "stafd is not running" >&2; exit 1';
     program(join(folder, 'down', name), line);
@@ -46,19 +52,35 @@ function program(path: string, script: string): void {
   chmodSync(path, 0o755);
 }
 
+/** What bash begins another word at, unless somebody has set it. */
+const BREAKS = ' \t\n"\'@><=;|&(:';
+
 const DRIVER = `
   source "$1"
-  COMP_LINE=$2 COMP_POINT=\${#2}
-  [[ -n $3 ]] && COMP_WORDBREAKS=$3
-  "_\${2%% *}"
-  printf '%s\\n' "\${COMPREPLY[@]}"
+  COMP_LINE=$2 COMP_POINT=\${#2} COMP_WORDBREAKS=$3
+  eval "$5"
+  "_\${2%% *}" "\${2%% *}" "$4"
+  builtin printf '%s\\n' "\${COMPREPLY[@]}"
 `;
 
+/** The end of `line` that bash completes: a break after a backslash is none. */
+function lastWord(line: string, breaks: string): string {
+  let start = 0;
+  for (let at = 0; at < line.length; at += 1) {
+    if (line[at] === '\\') at += 1;
+    else if (breaks.includes(line[at] ?? '')) start = at + 1;
+  }
+  return line.slice(start);
+}
+
 /** What bash is offered for the word that `line` ends with; `bin`: where the commands are. */
-function offered(line: string, { bin = 'bin', breaks = ' ' } = {}): readonly string[] {
+function offered(
+  line: string,
+  { bin = 'bin', breaks = ' ', before = '', word = lastWord(line, breaks) } = {},
+): readonly string[] {
   const [name = ''] = line.split(' ');
-  const file = join(folder, 'bash', name);
-  const { stderr, stdout } = spawnSync('bash', ['-c', DRIVER, 'bash', file, line, breaks], {
+  const args = [join(folder, 'bash', name), line, breaks, word, before];
+  const { stderr, stdout } = spawnSync('bash', ['-c', DRIVER, 'bash', ...args], {
     encoding: 'utf8',
     cwd: join(folder, 'conf'),
     env: { ...process.env, PATH: [join(folder, bin), process.env['PATH']].join(delimiter) },
@@ -124,14 +146,42 @@ describe('completion in bash', () => {
     expect(offered('stacctl explain nv', { bin: 'down' })).toEqual([]);
   });
 
-  it('leaves out what bash keeps of a word with colons', () => {
-    const breaks = ' :=';
-    expect(offered('stafctl dlp -n nqn.2014-08.org.nvmexpress:u', { breaks })).toEqual([
-      'uuid:f2782346',
-    ]);
-    expect(offered('stafctl dlp -a 2001:db8::', { breaks })).toEqual(['10']);
-    expect(offered('stafctl dlp --traddr=2001:d', { breaks })).toEqual(['db8::10']);
-    expect(offered('stafctl --output=', { breaks })).toEqual(['table', 'json']);
+  it.each([
+    ['stafctl dlp -n nqn.2014-08.org.nvmexpress:u', ['uuid:f2782346']],
+    ['stafctl dlp -a 2001:db8::', ['10']],
+    ['stafctl dlp --traddr=2001:d', ['db8::10']],
+    ['stafctl --output=', ['table', 'json']],
+  ])('leaves out what bash keeps of %j', (line, words) => {
+    expect(offered(line, { breaks: BREAKS })).toEqual(words);
+  });
+
+  it('leaves out what bash keeps, whatever it begins words at', () => {
+    const line = `stafctl explain ${WITH_AT.slice(0, -3)}`;
+    expect(offered(line, { bin: 'at', breaks: BREAKS })).toEqual(['host-a']);
+    expect(offered(line, { bin: 'at', breaks: ' :' })).toEqual(['user@host-a']);
+    expect(offered(line, { bin: 'at', breaks: ' @.' })).toEqual(['host-a']);
+  });
+
+  it('goes on past the space of a file name', () => {
+    for (const line of ['my\\ o', 'my\\ ', 'm']) {
+      expect(offered(`stasadm check-config ${line}`, { breaks: BREAKS })).toEqual(['my own.conf']);
+      expect(offered(`stasadm --conf-file=${line}`, { breaks: BREAKS })).toEqual(['my own.conf']);
+    }
+  });
+
+  it('offers nothing for a part of a quoted word', () => {
+    expect(offered('stasadm check-config "my s', { breaks: ' ', word: 'my s' })).toEqual([]);
+  });
+
+  it('works with another IFS, and has none of its own afterwards', () => {
+    expect(offered('stafctl dlp -t r', { before: 'IFS=:' })).toEqual(['rdma']);
+    const before = 'trap \'echo "$IFS"\' EXIT; IFS=:';
+    expect(offered('stafctl dlp -t r', { before })).toEqual(['rdma', ':']);
+  });
+
+  it('offers no network interface that a shell would take for something else', () => {
+    const before = String.raw`printf() { builtin printf '%s\n' 'a b' eth0 'x;reboot'; }`;
+    expect(offered('stafctl dlp -f ', { before })).toEqual(['eth0']);
   });
 
   it('works in a shell that somebody types into', () => {
@@ -139,20 +189,22 @@ describe('completion in bash', () => {
     writeFileSync(rc, `source ${join(folder, 'bash', 'stafctl')}\nPS1='> '\n`);
     // The line is completed, and run: what the program got is printed.
     program(
-      join(folder, 'bin', 'stafctl'),
+      join(folder, 'typed', 'stafctl'),
       `
-      case $1 in ls) cat <<'END'\n${JSON.stringify(LISTED, null, 2)}\nEND\n;; *) echo "got:" "$@" ;; esac`,
+      case $1 in ls) cat <<'END'\n${JSON.stringify([...LISTED, { subsysnqn: WITH_AT }], null, 2)}\nEND\n;; *) echo "got:" "$@" ;; esac`,
     );
     const { stdout } = spawnSync(
       'script',
       ['-qec', `bash --noprofile --rcfile ${rc} -i`, '/dev/null'],
       {
         encoding: 'utf8',
-        input: 'stafctl dl\t-n nqn.2014-08.org.nvmexpress:\t--tra\t\nexit\n',
-        env: { ...process.env, PATH: [join(folder, 'bin'), process.env['PATH']].join(delimiter) },
+        input:
+          'stafctl dl\t-n nqn.2014-08.org.nvmexpress:\t--tra\t\nstafctl dlp -n nqn.2014-08.com.example:user@h\t-t\nexit\n',
+        env: { ...process.env, PATH: [join(folder, 'typed'), process.env['PATH']].join(delimiter) },
       },
     );
     expect(stdout).toContain('got: dlp -n nqn.2014-08.org.nvmexpress:uuid:f2782346 --tra');
+    expect(stdout).toContain(`got: dlp -n ${WITH_AT} -t`);
   });
 });
 
