@@ -6,7 +6,7 @@
  * - at most one question is open; whatever happens meanwhile makes exactly one more;
  * - an event is the difference between two lists that follow each other, also over a restart of the
  *   daemon, so that none is told twice and what stayed connected is not told at all;
- * - on a terminal, what was entered is left before anything else is printed.
+ * - on a terminal, what was entered is left before anything else is printed, whatever ends the process.
  */
 import { busName, busPath, errorNames } from '../../platform/dbus/names.ts';
 import { BusError, type Bus } from '../../ports/bus.ts';
@@ -37,7 +37,8 @@ const REDRAW_MS = 1000;
 const KEPT_EVENTS = 500;
 
 const ENTER = '\u001b[?1049h\u001b[?25l';
-const LEAVE = '\u001b[?25h\u001b[?1049l';
+/** A terminal without another screen goes on below the picture. */
+const LEAVE = '\u001b[?25h\u001b[999;1H\r\n\u001b[?1049l';
 const HOME = '\u001b[H';
 const CLEAR_LINE = '\u001b[K';
 const CLEAR_BELOW = '\u001b[J';
@@ -97,6 +98,9 @@ class Watch {
       this.#draw();
     });
     stage.onSuspend(() => {
+      this.#leave();
+    });
+    stage.onExit(() => {
       this.#leave();
     });
   }
@@ -208,7 +212,8 @@ class Watch {
       events: this.#events,
       stoppedAt: this.#stoppedAt,
       now: stage.clock.wallTime(),
-      size,
+      // After a character in the last column, to erase the rest of the line would erase it.
+      size: { ...size, columns: Math.max(1, size.columns - 1) },
       colour: screen.colour,
     });
     const enter = this.#entered ? '' : ENTER;

@@ -17,9 +17,11 @@ export interface Stage {
   readonly onSuspend: (listener: () => void) => void;
   /** Somebody ends the watch, or nobody reads it any more. */
   readonly onEnd: (listener: () => void) => void;
+  /** The process ends, maybe by a mistake in it; a terminal gets what is printed then. */
+  readonly onExit: (listener: () => void) => void;
 }
 
-const ENDING = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+const ENDING = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const;
 
 /** The stage of this process. Each listener is set once, and for good: the process ends after it. */
 export function processStage(): Stage {
@@ -44,6 +46,9 @@ export function processStage(): Stage {
     onEnd: (listener) => {
       for (const signal of ENDING) process.on(signal, listener);
       stdout.on('error', listener);
+    },
+    onExit: (listener) => {
+      process.on('exit', listener);
     },
   };
 }

@@ -45,6 +45,8 @@ export interface WatchWorld {
   changed(): Promise<void>;
   resize(size: Size): Promise<void>;
   suspend(): Promise<void>;
+  /** The process ends, though nobody has ended the watch. */
+  exit(): void;
 }
 
 const NO_CONNECTIONS: KernelView = { controllers: [], uses: new Map(), bytes: new Map() };
@@ -55,8 +57,9 @@ export async function run(tool: Tool, args: readonly string[], options: RunOptio
   if (options.state !== undefined) await standIn(standInBus, tool, options.state);
   let [stdout, stderr] = ['', ''];
   let { size } = options;
-  const listeners: Record<'end' | 'resize' | 'suspend', () => void> = {
+  const listeners: Record<'end' | 'exit' | 'resize' | 'suspend', () => void> = {
     end: () => undefined,
+    exit: () => undefined,
     resize: () => undefined,
     suspend: () => undefined,
   };
@@ -74,6 +77,9 @@ export async function run(tool: Tool, args: readonly string[], options: RunOptio
     suspend: async () => {
       listeners.suspend();
       await clock.advance(0);
+    },
+    exit: () => {
+      listeners.exit();
     },
   };
   const running = runCtl(tool, {
@@ -93,6 +99,7 @@ export async function run(tool: Tool, args: readonly string[], options: RunOptio
         size: () => size,
         onResize: (listener) => void (listeners.resize = listener),
         onSuspend: (listener) => void (listeners.suspend = listener),
+        onExit: (listener) => void (listeners.exit = listener),
         onEnd: (listener) => void (listeners.end = listener),
       }),
   });

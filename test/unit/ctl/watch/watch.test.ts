@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { stacctl, stafctl } from '../../../../src/ctl/tools.ts';
-import { clipped } from '../../../../src/ctl/text.ts';
+import { clipped, widthOf } from '../../../../src/ctl/text.ts';
 import { BusError } from '../../../../src/ports/bus.ts';
 import { FakeBusDaemon } from '../../../fakes/fake-bus.ts';
 import { run, state, type RunOptions, type WatchWorld } from '../harness.ts';
@@ -9,7 +9,8 @@ import { standIn, type StandInState } from '../stand-in.ts';
 
 type Row = ReturnType<typeof row>;
 
-const [ENTER, LEAVE] = ['\u001b[?1049h\u001b[?25l', '\u001b[?25h\u001b[?1049l'];
+const ENTER = '\u001b[?1049h\u001b[?25l';
+const LEAVE = '\u001b[?25h\u001b[999;1H\r\n\u001b[?1049l';
 const GONE = ['org.freedesktop.DBus.Error.NoReply', 'gone'] as const;
 
 const first = row('192.168.1.20', { device: 'nvme3', sources: ['configured'] });
@@ -241,8 +242,36 @@ describe('watch, on a terminal', () => {
       '-       retries in 12 s  tcp        192.168.1.21  4420     nqn.of-192.168.1.21',
       '',
       'Events (Ctrl-C ends)',
-      '03:04:06  lost       tcp 192.168.1.20 4420  was nvme3; reconnecting: the kernel…',
+      '03:04:06  lost       tcp 192.168.1.20 4420  was nvme3; reconnecting: the kerne…',
     ]);
+  });
+
+  it('leaves the last column free: to erase after it would erase what it has', async () => {
+    const why = '存储'.repeat(100);
+    for (const columns of [79, 80]) {
+      const { stdout } = await watch([], [[first], [{ ...first, state: 'waiting', why }]], {
+        size: { columns, rows: 24 },
+        screen: { colour: true, width: columns },
+      });
+      const widths = picture(stdout).map((line) =>
+        widthOf(line.replaceAll(/\p{Cc}\[[0-9;]*m/gu, '')),
+      );
+      expect(Math.max(...widths)).toBeLessThan(columns);
+      expect(Math.max(...widths)).toBeGreaterThan(columns - 4);
+    }
+  });
+
+  it('restores the terminal when the process ends by a mishap', async () => {
+    await watch([], [[first]], {
+      size,
+      meanwhile: (world) => {
+        world.exit();
+        expect(world.printed().endsWith(LEAVE)).toBe(true);
+        world.exit();
+        expect(world.printed().split(LEAVE)).toHaveLength(2);
+        return Promise.resolve();
+      },
+    });
   });
 
   it('counts times down each second, and asks the daemon nothing for it', async () => {
