@@ -38,9 +38,27 @@ export function sortedRows(rows: readonly Row[]): readonly Row[] {
   return [...rows].sort(byNames(CONTROLLER_ORDER, text));
 }
 
-/** `tcp 192.0.2.1 4420 nqn.…`, fit for a line. */
-export function nameOf(row: Row): string {
-  return ['transport', 'traddr', 'trsvcid', 'subsysnqn']
+const ADDRESS = ['transport', 'traddr', 'trsvcid', 'subsysnqn'];
+
+/**
+ * The fields that tell these connections apart, in the order in which they are shown: the address,
+ * the interface if any has one of its own, and what else there is only where two would look the same
+ * without it.
+ */
+export function namingFields(rows: readonly Row[]): readonly string[] {
+  const kinds = (fields: readonly string[]): number =>
+    new Set(rows.map((row) => JSON.stringify(fields.map((field) => text(row, field))))).size;
+  const fields = [...ADDRESS];
+  if (rows.some((row) => text(row, 'host-iface') !== '')) fields.push('host-iface');
+  for (const field of ['host-traddr', 'host-nqn']) {
+    if (kinds([...fields, field]) > kinds(fields)) fields.push(field);
+  }
+  return fields;
+}
+
+/** `tcp 192.0.2.1 4420 nqn.…`, fit for a line; `fields`: of `namingFields`. */
+export function nameOf(row: Row, fields: readonly string[]): string {
+  return fields
     .map((key) => shown(text(row, key)))
     .filter((part) => part !== '')
     .join(' ');
@@ -86,9 +104,9 @@ function sourceLines(row: Row): readonly string[] {
   return texts(row, 'sources').map((source) => `source: ${shown(source)}`);
 }
 
-function controllerLines(row: Row, screen: Screen): readonly string[] {
+function controllerLines(row: Row, heading: string, screen: Screen): readonly string[] {
   return [
-    paint(nameOf(row), 'heading', screen),
+    paint(heading, 'heading', screen),
     ...[
       stateLine(row, screen),
       ...outageLine(row),
@@ -100,10 +118,10 @@ function controllerLines(row: Row, screen: Screen): readonly string[] {
   ];
 }
 
-function absentLines(row: Row, screen: Screen): readonly string[] {
+function absentLines(row: Row, heading: string, screen: Screen): readonly string[] {
   const rule = paint(shown(text(row, 'rule')), 'bad', screen);
   return [
-    paint(nameOf(row), 'heading', screen),
+    paint(heading, 'heading', screen),
     `  not connected, ${rule}: ${shown(text(row, 'why'))}`,
     ...sourceLines(row).map((line) => `  ${line}`),
   ];
@@ -115,9 +133,10 @@ export function explanationLines(
   { absent, controllers, notes }: Explanation,
   screen: Screen,
 ): readonly string[] {
+  const fields = namingFields([...controllers, ...absent]);
   const blocks = [
-    ...sortedRows(controllers).map((row) => controllerLines(row, screen)),
-    ...sortedRows(absent).map((row) => absentLines(row, screen)),
+    ...sortedRows(controllers).map((row) => controllerLines(row, nameOf(row, fields), screen)),
+    ...sortedRows(absent).map((row) => absentLines(row, nameOf(row, fields), screen)),
   ];
   if (blocks.length === 0) blocks.push([`no ${tool.controllers}`]);
   if (notes.length > 0) {

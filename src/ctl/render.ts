@@ -1,6 +1,6 @@
 /** What the commands print, from the daemons' dictionaries. Pure: text in, lines out. */
 import type { Dictionary, DiscoveryLogOf, Explanation, MetricFamily } from './daemon.ts';
-import { explanationLines } from './explanation.ts';
+import { explanationLines, nameOf, namingFields } from './explanation.ts';
 import { treeJson, treeLines, type SubsystemTree } from './subsystem-tree.ts';
 import {
   byNames,
@@ -99,26 +99,18 @@ function cell(text: string): Cell {
   return { text: text === '' ? '-' : shown(text) };
 }
 
-function controllerRow(controller: Dictionary): readonly Cell[] {
+function controllerRow(controller: Dictionary, fields: readonly string[]): readonly Cell[] {
   const state = stateOf(controller);
   const device = field(controller, 'device');
   return [
     cell(device === NO_DEVICE ? '' : device),
     { text: shown(state.text), tone: state.tone },
-    cell(field(controller, 'transport')),
-    cell(field(controller, 'traddr')),
-    cell(field(controller, 'trsvcid')),
-    cell(field(controller, 'subsysnqn')),
+    ...fields.map((name) => cell(field(controller, name))),
   ];
 }
 
-const CONTROLLER_TITLES = ['DEVICE', 'STATE', 'TRANSPORT', 'TRADDR', 'TRSVCID', 'SUBSYSNQN'];
-
-function headingOf(controller: Dictionary, screen: Screen): string {
-  const parts = ['transport', 'traddr', 'trsvcid', 'subsysnqn']
-    .map((name) => shown(field(controller, name)))
-    .filter((part) => part !== '');
-  return paint(parts.join(' '), 'heading', screen);
+function headingOf(controller: Dictionary, fields: readonly string[], screen: Screen): string {
+  return paint(nameOf(controller, fields), 'heading', screen);
 }
 
 const ENTRY_TITLES = ['SUBTYPE', 'TRTYPE', 'TRADDR', 'TRSVCID', 'PORTID', 'SUBNQN'];
@@ -150,9 +142,17 @@ function controllersLines(
 ): readonly string[] {
   if (list.length === 0) return [`no ${tool.controllers}`];
   const ordered = sorted(list, CONTROLLER_ORDER);
-  if (!detailed) return table(CONTROLLER_TITLES, ordered.map(controllerRow), screen);
+  const fields = namingFields(list);
+  if (!detailed) {
+    const titles = ['DEVICE', 'STATE', ...fields.map((name) => name.toUpperCase())];
+    const rows = ordered.map((controller) => controllerRow(controller, fields));
+    return table(titles, rows, screen);
+  }
   return separated(
-    ordered.map((controller) => [headingOf(controller, screen), ...tree(controller, screen, '  ')]),
+    ordered.map((controller) => [
+      headingOf(controller, fields, screen),
+      ...tree(controller, screen, '  '),
+    ]),
   );
 }
 
@@ -165,9 +165,10 @@ function logsLines(
   if (logs.length === 0) return [`no ${tool.controllers}`];
   const byController = new Map(logs.map((log) => [log.controller, log.entries]));
   const ordered = sorted([...byController.keys()], CONTROLLER_ORDER);
+  const fields = namingFields(ordered);
   return separated(
     ordered.map((controller) => [
-      headingOf(controller, screen),
+      headingOf(controller, fields, screen),
       ...(detailed ? tree(controller, screen, '  ') : []),
       ...entryLines(byController.get(controller) ?? [], screen, '  '),
     ]),
@@ -182,10 +183,11 @@ function statusLines(
 ): readonly string[] {
   const byController = new Map(controllers.map((status) => [status.controller, status]));
   const ordered = sorted([...byController.keys()], CONTROLLER_ORDER);
+  const fields = namingFields(ordered);
   const blocks = ordered.map((controller) => {
     const status = byController.get(controller);
     return [
-      headingOf(controller, screen),
+      headingOf(controller, fields, screen),
       ...tree(controller, screen, '  '),
       ...(status?.entries === undefined ? [] : entryLines(status.entries, screen, '  ')),
     ];

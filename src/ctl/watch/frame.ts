@@ -1,6 +1,6 @@
 /** One picture of the live view: the controllers, and below them what happened last. Pure. */
 import type { Row } from '../daemon.ts';
-import { milliseconds, sortedRows, text, toneOf } from '../explanation.ts';
+import { milliseconds, namingFields, sortedRows, text, toneOf } from '../explanation.ts';
 import { clipped, duration, paint, shown, table, type Cell, type Screen } from '../text.ts';
 import type { Tool } from '../tools.ts';
 import { screenLine, timeOfDay, type TimedEvent } from './event-text.ts';
@@ -28,13 +28,11 @@ function stateText(row: Row, ageMs: number): string {
   return state === 'resting' ? `next poll in ${left}` : state;
 }
 
-const TITLES = ['DEVICE', 'STATE', 'TRANSPORT', 'TRADDR', 'TRSVCID', 'SUBSYSNQN'];
-
-function cells(row: Row, ageMs: number): readonly Cell[] {
+function cells(row: Row, fields: readonly string[], ageMs: number): readonly Cell[] {
   const state = { text: shown(stateText(row, ageMs)), tone: toneOf(text(row, 'state')) };
-  const [device, ...rest] = ['device', 'transport', 'traddr', 'trsvcid', 'subsysnqn'].map(
-    (field): Cell => ({ text: shown(text(row, field)) || '-' }),
-  );
+  const [device, ...rest] = ['device', ...fields].map((field): Cell => ({
+    text: shown(text(row, field)) || '-',
+  }));
   return [device ?? { text: '-' }, state, ...rest];
 }
 
@@ -63,9 +61,10 @@ function controllerLines(picture: Picture, room: number, screen: Screen): readon
   const { ageMs, rows } = picture;
   if (rows.length === 0) return [];
   const sorted = sortedRows(rows);
+  const fields = namingFields(rows);
   const lines = table(
-    TITLES,
-    sorted.map((row) => cells(row, ageMs)),
+    ['DEVICE', 'STATE', ...fields.map((field) => field.toUpperCase())],
+    sorted.map((row) => cells(row, fields, ageMs)),
     screen,
   );
   if (lines.length <= room) return lines;

@@ -52,6 +52,44 @@ describe('ls', () => {
     ]);
   });
 
+  it('tells connections apart that differ by their side of this host only', async () => {
+    const stdoutOf = async (...fields: readonly Readonly<Record<string, string>>[]) => {
+      const list = fields.map((each) => controller(each));
+      const { stdout } = await run(stacctl, ['ls'], { state: state(list) });
+      return stdout.split('\n').map((line) => line.replace(/^.*8009 +|^.*TRSVCID +/, ''));
+    };
+    expect(await stdoutOf({ 'host-iface': 'eth1' }, { 'host-traddr': '192.168.1.1' })).toEqual([
+      'SUBSYSNQN                             HOST-IFACE',
+      `${NQN}  -`,
+      `${NQN}  eth1`,
+      '',
+    ]);
+    expect(await stdoutOf({ 'host-traddr': '10.0.0.1' }, { 'host-traddr': '10.0.0.2' })).toEqual([
+      'SUBSYSNQN                             HOST-TRADDR',
+      `${NQN}  10.0.0.1`,
+      `${NQN}  10.0.0.2`,
+      '',
+    ]);
+    expect(await stdoutOf({ 'host-nqn': 'nqn.a' }, { 'host-nqn': 'nqn.b' })).toEqual([
+      'SUBSYSNQN                             HOST-NQN',
+      `${NQN}  nqn.a`,
+      `${NQN}  nqn.b`,
+      '',
+    ]);
+  });
+
+  it('has such connections in headings of their own', async () => {
+    const list = ['eth0', 'eth1'].map((name) => controller({ 'host-iface': name }));
+    for (const command of ['adlp', 'status', 'ls -d']) {
+      const { stdout } = await run(stafctl, command.split(' '), { state: state(list) });
+      expect(stdout.split('\n')).toEqual(
+        expect.arrayContaining(
+          ['eth0', 'eth1'].map((name) => `tcp 192.168.1.10 8009 ${NQN} ${name}`),
+        ),
+      );
+    }
+  });
+
   it('shows 64 controllers as recorded', async () => {
     const many = Array.from({ length: 64 }, (_, index) =>
       controller({
@@ -100,7 +138,7 @@ describe('ls', () => {
     const { stdout } = await run(stafctl, ['ls'], { state: odd });
     expect(stdout.split('\n')[1]).toBe(
       'nvme0\\x0d  connected  tcp        1.2.3.4\\x1b[2J  8009     ' +
-        'nqn.a\\x0aDEVICE  forged\\xe2\\x80\\xae\ufffd',
+        'nqn.a\\x0aDEVICE  forged\\xe2\\x80\\xae\ufffd  <&"',
     );
     expect(stdout.split('\n')).toHaveLength(3);
     for (const command of [['ls', '-d'], ['status'], ['adlp'], ['adlp', '-d']]) {

@@ -274,6 +274,16 @@ describe('watch, on a terminal', () => {
     });
   });
 
+  it('tells connections apart that differ by their interface only', async () => {
+    const twins = ['eth0', 'eth1'].map((name) => ({ ...first, 'host-iface': name }));
+    const { stdout } = await watch([], [twins], { size: { columns: 120, rows: 24 } });
+    expect(picture(stdout).slice(2, 5)).toEqual([
+      'DEVICE  STATE      TRANSPORT  TRADDR        TRSVCID  SUBSYSNQN            HOST-IFACE',
+      'nvme3   connected  tcp        192.168.1.20  4420     nqn.of-192.168.1.20  eth0',
+      'nvme3   connected  tcp        192.168.1.20  4420     nqn.of-192.168.1.20  eth1',
+    ]);
+  });
+
   it('counts times down each second, and asks the daemon nothing for it', async () => {
     const daemon = stateOf([second]);
     await run(stacctl, ['watch'], {
