@@ -15,6 +15,7 @@ import {
   goingDevices,
   hasChanges,
   pendingOf,
+  silentOf,
   totalsOf,
   usesOf,
   type DaemonReport,
@@ -188,7 +189,15 @@ function daemonLines(report: Report, { answer, daemon }: DaemonReport, screen: S
 
 function totalsLine(report: Report): string {
   const { add, change, losing, remove, settings } = totalsOf(report);
-  if (!hasChanges(report)) return 'A reload changes nothing.';
+  const silent = silentOf(report);
+  const changes = hasChanges(report);
+  if (changes !== true) {
+    if (silent.length === 0) return 'A reload changes nothing.';
+    const answered = report.daemons.filter(({ daemon }) => !silent.includes(daemon));
+    if (answered.length === 0) return 'What a reload changes is not known.';
+    const known = answered.map(({ daemon }) => daemon).join(' and ');
+    return `A reload changes nothing of ${known}; what it changes of ${silent.join(' and ')} is not known.`;
+  }
   const parts = [
     [add, 'added'],
     [remove, losing === 0 ? 'dropped' : `dropped (${String(losing)} in use)`],
@@ -196,7 +205,9 @@ function totalsLine(report: Report): string {
     [settings, settings === 1 ? 'setting' : 'settings'],
   ] as const;
   const told = parts.flatMap(([number, what]) => (number === 0 ? [] : `${String(number)} ${what}`));
-  return `A reload changes this: ${told.join(', ')}. Nothing was changed by looking.`;
+  const unknown =
+    silent.length === 0 ? '' : ` What it changes of ${silent.join(' and ')} is not known.`;
+  return `A reload changes this: ${told.join(', ')}. Nothing was changed by looking.${unknown}`;
 }
 
 /** For people. Ends with a newline. */
@@ -245,5 +256,5 @@ function daemonJson(report: Report, { answer }: DaemonReport): unknown {
 export function renderDiffJson(report: Report): string {
   const daemons: Record<string, unknown> = {};
   for (const daemon of report.daemons) daemons[daemon.daemon] = daemonJson(report, daemon);
-  return `${json({ version: 1, changes: hasChanges(report), ...daemons })}\n`;
+  return `${json({ version: 1, changes: hasChanges(report) ?? null, ...daemons })}\n`;
 }

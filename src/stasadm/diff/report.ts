@@ -90,7 +90,13 @@ export function totalsOf(report: Report): Totals {
   };
 }
 
-/** Whether a reload would change anything in any daemon that answered. */
-export function hasChanges({ daemons }: Pick<Report, 'daemons'>): boolean {
-  return previewsOf(daemons).some(changesAnything);
+/** The daemons that did not answer. */
+export function silentOf({ daemons }: Pick<Report, 'daemons'>): readonly DaemonName[] {
+  return daemons.flatMap(({ answer, daemon }) => (answer.kind === 'failed' ? [daemon] : []));
+}
+
+/** Whether a reload would change anything; undefined if only a daemon that did not answer knows. */
+export function hasChanges(report: Pick<Report, 'daemons'>): boolean | undefined {
+  if (previewsOf(report.daemons).some(changesAnything)) return true;
+  return silentOf(report).length === 0 ? false : undefined;
 }

@@ -152,5 +152,5 @@ export async function runDiff(request: DiffRequest, context: DiffContext): Promi
     request.output === 'json' ? renderDiffJson(report) : renderDiff(report, context.screen),
   );
   if (complaints.length > 0) return EXIT_NO_ANSWER;
-  return request.exitCode && hasChanges(report) ? EXIT_CHANGES : 0;
+  return request.exitCode && hasChanges(report) === true ? EXIT_CHANGES : 0;
 }

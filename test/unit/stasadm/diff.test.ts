@@ -109,6 +109,28 @@ describe('where not everything can be found out', () => {
     });
   });
 
+  it('does not take what is not known for nothing', async () => {
+    const lastOf = async (options: Parameters<typeof diff>[0]) => {
+      const { stdout } = await diff(options);
+      return stdout.trimEnd().split('\n').at(-1);
+    };
+    const changesOf = async (options: Parameters<typeof diff>[0]) => {
+      const { stdout } = await diff({ ...options, json: true });
+      return (JSON.parse(stdout) as { readonly changes: unknown }).changes;
+    };
+    expect(await lastOf({})).toBe('What a reload changes is not known.');
+    expect(await changesOf({})).toBe(null);
+    expect(await lastOf({ stafd: NOTHING })).toBe(
+      'A reload changes nothing of stafd; what it changes of stacd is not known.',
+    );
+    expect(await changesOf({ stafd: NOTHING })).toBe(null);
+    expect(await lastOf({ stacd: STACD, uses: USES })).toMatch(
+      /^A reload changes this: .* What it changes of stafd is not known\.$/,
+    );
+    expect(await changesOf({ stacd: STACD, uses: USES })).toBe(true);
+    expect(await changesOf({ stafd: NOTHING, stacd: NOTHING })).toBe(false);
+  });
+
   it('says that there is no bus', async () => {
     const error = new BusError('org.freedesktop.DBus.Error.NoServer', 'ENOENT');
     const { status, stderr, stdout } = await diff({ openBus: () => Promise.reject(error) });
