@@ -202,16 +202,6 @@ describe('a service that does not answer', () => {
     expect(it.log.messages('info')).toHaveLength(1);
   });
 
-  test('is tried at once when asked to', async () => {
-    const it = await new Bench().start();
-    it.prober.setUnreachable(A, '8009');
-    it.browser.announce(service(A));
-    await it.looks();
-    it.prober.setReachable(A, '8009');
-    it.mdns.retryNow();
-    expect(await it.looks()).toEqual([`${A} eth0`]);
-  });
-
   test('is no longer tried when it is withdrawn, not even by a try that is under way', async () => {
     const it = await new Bench().start();
     it.prober.probes.hold();
