@@ -4,6 +4,7 @@
  */
 import { Command, CommanderError, Option } from 'commander';
 import { TRANSPORTS, WELL_KNOWN_DISCOVERY_NQN } from '../nvme/transport-id.ts';
+import { settleHelp } from './command-help.ts';
 import type { MetricsFormat } from './metrics.ts';
 import type { Tool } from './tools.ts';
 
@@ -214,6 +215,7 @@ export function commandLineOf(
         accept({ kind: 'tree', output: outputOf(program, options) }),
       );
   }
+  settleHelp(program);
   return program;
 }
 

@@ -15,6 +15,7 @@ import {
   type CheckRequest,
   type Findings,
 } from './check-config.ts';
+import { settleHelp } from '../ctl/command-help.ts';
 import { addDiff, type DiffRequest } from './diff/command.ts';
 import { addDoctor, type DoctorRequest } from './doctor/command.ts';
 import { systemUuid } from './host-uuid.ts';
@@ -207,6 +208,7 @@ export function stasadmCommand(
     end(await env.doctor({ output, sysConf: files().sysConf }));
   });
 
+  settleHelp(program);
   return program;
 }
 

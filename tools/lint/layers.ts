@@ -177,6 +177,7 @@ export const layers: LayerTable = {
       imports: [
         'src/nvme/',
         'src/config/',
+        'src/ctl/command-help.ts',
         'src/platform/atomic-file.ts',
         'src/platform/broken-output.ts',
         'src/platform/conf-files.ts',

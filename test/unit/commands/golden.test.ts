@@ -86,6 +86,25 @@ describe('goldens', () => {
   });
 
   it.each(
+    cases
+      .filter(({ aspect, args }) => aspect === 'bad' && args.length > 0)
+      .map((each) => [fileOf(each), each] as const),
+  )('%s is a complaint of the program, and says where help is', async (_, test) => {
+    const { stderr, stdout } = await outcomeOf(test);
+    expect(stdout).toBe('');
+    expect(stderr.startsWith(`${test.program}: `)).toBe(true);
+    expect(stderr).toMatch(new RegExp(`^see: ${test.program}\\b.* --help\n$`, 'm'));
+  });
+
+  it.each(
+    cases.filter(({ aspect }) => aspect === 'help').map((each) => [fileOf(each), each] as const),
+  )('%s fits 80 columns', async (_, test) => {
+    const { stdout } = await outcomeOf(test);
+    const widths = stdout.split('\n').map((line) => line.length);
+    expect(Math.max(...widths)).toBeLessThanOrEqual(80);
+  });
+
+  it.each(
     cases.filter(({ aspect }) => aspect === 'json').map((each) => [fileOf(each), each] as const),
   )('%s is JSON and nothing else', async (_, test) => {
     const { stderr, stdout } = await outcomeOf(test);

@@ -195,7 +195,7 @@ describe('check-config with files', () => {
     const { err, out, status } = await check(file, ...options);
     expect(status).toBe(2);
     expect(out).toEqual([]);
-    expect(err).toMatch(/^error: /);
+    expect(err).toMatch(/^stasadm: /);
   });
 
   it('takes what is said of a file, whatever its name', async () => {

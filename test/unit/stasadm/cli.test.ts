@@ -292,7 +292,7 @@ describe('the command line', () => {
     const { status, out, err } = await run(...args);
     expect(status).toBe(2);
     expect(out).toBe('');
-    expect(err).toMatch(/^(?:error: .+\n$|Usage: stasadm)/);
+    expect(err).toMatch(/^(?:stasadm: .+\nsee: stasadm.* --help\n$|Usage: stasadm)/);
     expect(existsSync(join(root, 'etc'))).toBe(false);
   });
 
