@@ -10,6 +10,8 @@ export type Dictionary = Readonly<Record<string, string>>;
 export interface DiscoveryLogOf {
   readonly controller: Dictionary;
   readonly entries: readonly Dictionary[];
+  /** Of one that is not known: why, or nothing if that cannot be told. Absent of one that is. */
+  readonly unknown?: string | undefined;
 }
 
 /** One controller of the v1 interface: the values of its a{sv}, checked where they are used. */
@@ -128,6 +130,11 @@ function tidOf(controller: Dictionary): readonly string[] {
   ].map((field) => controller[field] ?? '');
 }
 
+/** Tells controllers apart. */
+export function controllerKey(controller: Dictionary): string {
+  return JSON.stringify(tidOf(controller));
+}
+
 /** Every method rejects with BusError, or with UnexpectedAnswer. */
 export class Daemon {
   readonly #bus: Bus;
@@ -164,6 +171,19 @@ export class Daemon {
         entries: dictionaries(item['log-pages']),
       };
     });
+  }
+
+  /** Why stafd does not know the logs that it does not know, by `controllerKey`. */
+  async unknownLogs(): Promise<ReadonlyMap<string, string>> {
+    const { v1Interface } = this.#tool;
+    const answer = parseObject(await this.#call(v1Interface, 'get_discovery_state', '', []));
+    return new Map(
+      rows(answer['controllers']).flatMap(({ 'discovery-controller': controller, log }) => {
+        if (!isObject(log)) throw new UnexpectedAnswer('not an object');
+        if (log['state'] !== 'unknown') return [];
+        return [[controllerKey(dictionary(controller)), String(log['why'])] as const];
+      }),
+    );
   }
 
   async controllers(): Promise<readonly Row[]> {

@@ -24,7 +24,7 @@ export type Answer =
       readonly detailed: boolean;
       readonly list: readonly Dictionary[];
     }
-  | { readonly kind: 'log'; readonly entries: readonly Dictionary[] }
+  | ({ readonly kind: 'log' } & Omit<DiscoveryLogOf, 'controller'>)
   | { readonly kind: 'logs'; readonly detailed: boolean; readonly logs: readonly DiscoveryLogOf[] }
   | { readonly kind: 'tree'; readonly tree: SubsystemTree }
   /** `text`: of a program's format, printed as it is. */
@@ -44,6 +44,7 @@ export interface ControllerStatus {
   readonly controller: Dictionary;
   /** Its log; absent for I/O controllers. */
   readonly entries?: readonly Dictionary[];
+  readonly unknown?: string | undefined;
 }
 
 /** What a daemon says instead of a device's name while there is none. */
@@ -116,11 +117,14 @@ function headingOf(controller: Dictionary, fields: readonly string[], screen: Sc
 const ENTRY_TITLES = ['SUBTYPE', 'TRTYPE', 'TRADDR', 'TRSVCID', 'PORTID', 'SUBNQN'];
 
 function entryLines(
-  entries: readonly Dictionary[],
+  { entries, unknown }: Omit<DiscoveryLogOf, 'controller'>,
   screen: Screen,
   indent = '',
 ): readonly string[] {
-  if (entries.length === 0) return [`${indent}no entries`];
+  if (entries.length === 0) {
+    if (unknown === undefined) return [`${indent}no entries`];
+    return [`${indent}${unknown === '' ? 'no entries known' : `log not known: ${shown(unknown)}`}`];
+  }
   const rows = sorted(entries, ENTRY_ORDER).map((entry) =>
     ['subtype', 'trtype', 'traddr', 'trsvcid', 'portid', 'subnqn'].map((name) =>
       cell(field(entry, name)),
@@ -163,14 +167,14 @@ function logsLines(
   screen: Screen,
 ): readonly string[] {
   if (logs.length === 0) return [`no ${tool.controllers}`];
-  const byController = new Map(logs.map((log) => [log.controller, log.entries]));
+  const byController = new Map(logs.map((log) => [log.controller, log]));
   const ordered = sorted([...byController.keys()], CONTROLLER_ORDER);
   const fields = namingFields(ordered);
   return separated(
     ordered.map((controller) => [
       headingOf(controller, fields, screen),
       ...(detailed ? tree(controller, screen, '  ') : []),
-      ...entryLines(byController.get(controller) ?? [], screen, '  '),
+      ...entryLines(byController.get(controller) ?? { entries: [] }, screen, '  '),
     ]),
   );
 }
@@ -189,7 +193,9 @@ function statusLines(
     return [
       headingOf(controller, fields, screen),
       ...tree(controller, screen, '  '),
-      ...(status?.entries === undefined ? [] : entryLines(status.entries, screen, '  ')),
+      ...(status?.entries === undefined
+        ? []
+        : entryLines({ entries: status.entries, unknown: status.unknown }, screen, '  ')),
     ];
   });
   const none = [`no ${tool.controllers}`];
@@ -208,7 +214,7 @@ export function renderText(tool: Tool, answer: Answer, screen: Screen): string {
       case 'controllers':
         return controllersLines(tool, answer.list, answer.detailed, screen);
       case 'log':
-        return entryLines(answer.entries, screen);
+        return entryLines(answer, screen);
       case 'logs':
         return logsLines(tool, answer.logs, answer.detailed, screen);
       case 'tree':

@@ -4,8 +4,8 @@ import { WELL_KNOWN_DISCOVERY_NQN } from '../nvme/transport-id.ts';
 import type { Bus } from '../ports/bus.ts';
 import { parseCommandLine } from './command-line.ts';
 import type { ControllerFilter, Request } from './command-line.ts';
-import { Daemon } from './daemon.ts';
-import type { Dictionary, Explanation, Row } from './daemon.ts';
+import { controllerKey, Daemon } from './daemon.ts';
+import type { Dictionary, DiscoveryLogOf, Explanation, Row } from './daemon.ts';
 import { explainFailure } from './explain.ts';
 import type { KernelView } from './kernel-view.ts';
 import { renderJson, renderText } from './render.ts';
@@ -75,12 +75,31 @@ function choose(tool: Tool, list: readonly Dictionary[], filter: ControllerFilte
   return only;
 }
 
+/** Tells the logs that are empty from those that are not known: the methods that list them do not. */
+async function toldApart(
+  daemon: Daemon,
+  logs: readonly DiscoveryLogOf[],
+): Promise<readonly DiscoveryLogOf[]> {
+  if (logs.every(({ entries }) => entries.length > 0)) return logs;
+  let unknown: ReadonlyMap<string, string> | undefined;
+  try {
+    unknown = await daemon.unknownLogs();
+  } catch {
+    // Another stafd has no such method; what was asked for is there.
+  }
+  return logs.map((log) => {
+    if (log.entries.length > 0) return log;
+    const why = unknown === undefined ? '' : unknown.get(controllerKey(log.controller));
+    return { ...log, unknown: why };
+  });
+}
+
 /** Both methods that tell of all controllers tell everything of each. */
 async function status(tool: Tool, daemon: Daemon): Promise<Answer> {
   const [process, controllers] = await Promise.all([
     daemon.processInfo(),
     tool.hasLogPages
-      ? daemon.allLogPages(true)
+      ? daemon.allLogPages(true).then((logs) => toldApart(daemon, logs))
       : daemon.listControllers(true).then((list) => list.map((controller) => ({ controller }))),
   ]);
   return { kind: 'status', process, controllers };
@@ -145,13 +164,15 @@ async function ask(tool: Tool, daemon: Daemon, request: DaemonRequest): Promise<
     }
     case 'dlp': {
       const controller = choose(tool, await daemon.listControllers(false), request.filter);
-      return { kind: 'log', entries: await daemon.logPages(controller) };
+      const entries = await daemon.logPages(controller);
+      const [log = { entries }] = await toldApart(daemon, [{ controller, entries }]);
+      return { kind: 'log', ...log };
     }
     case 'adlp':
       return {
         kind: 'logs',
         detailed: request.detailed,
-        logs: await daemon.allLogPages(request.detailed),
+        logs: await toldApart(daemon, await daemon.allLogPages(request.detailed)),
       };
   }
 }

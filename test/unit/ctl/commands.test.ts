@@ -50,7 +50,7 @@ describe('dlp', () => {
     expect(JSON.parse(stdout)).toEqual([subsystem]);
     expect(await dlp(...address, '-f', 'eth0')).toMatchObject({
       status: 0,
-      stdout: 'no entries\n',
+      stdout: 'log not known: it was not read yet\n',
     });
   });
 
@@ -106,11 +106,24 @@ describe('adlp', () => {
       '  nvme     tcp     192.168.1.20  4420     1       nqn.2014-08.org.example:subsystem1',
       '',
       `tcp 192.168.1.11 8009 ${NQN}`,
-      '  no entries',
+      '  log not known: it was not read yet',
       '',
     ]);
     const none = await run(stafctl, ['adlp'], { state: state([]) });
     expect(none.stdout).toBe('no discovery controllers\n');
+  });
+
+  it('tells an empty log from one that is not known, as far as the daemon does', async () => {
+    const controllers = [controller({}, { logPages: [] }), controller({ traddr: '192.168.1.11' })];
+    for (const command of ['adlp', 'status']) {
+      const { stdout } = await run(stafctl, [command], { state: state(controllers) });
+      expect(stdout).toMatch(/^ {2}no entries$/m);
+      expect(stdout).toMatch(/^ {2}log not known: it was not read yet$/m);
+      const other = { ...state(controllers), stateless: true };
+      const { status, stdout: doubtful } = await run(stafctl, [command], { state: other });
+      expect(status).toBe(0);
+      expect(doubtful.match(/^ {2}no entries known$/gm)).toHaveLength(2);
+    }
   });
 
   it('prints the JSON of the daemon, and more of each controller with -d', async () => {

@@ -11,6 +11,7 @@ export interface StandInController {
   readonly plain: Dictionary;
   /** What list_controllers(true) adds. */
   readonly details?: Dictionary;
+  /** Absent: its log is not known. */
   readonly logPages?: readonly Dictionary[];
 }
 
@@ -31,6 +32,8 @@ export interface StandInState {
   readonly preview?: string;
   previewedWith?: readonly unknown[];
   tron: boolean;
+  /** Like another stafd, it does not tell what it knows of the logs. */
+  readonly stateless?: boolean;
 }
 
 function tid(controller: Dictionary): string {
@@ -66,7 +69,17 @@ export async function standIn(bus: Bus, tool: Tool, state: StandInState): Promis
         })),
       ),
     ],
-    [`${main}.v1.get_discovery_state`]: () => ['{"version":1,"settled":true,"controllers":[]}'],
+    [`${main}.v1.get_discovery_state`]: () => {
+      if (state.stateless === true) throw new Error('no such method');
+      const controllers = state.controllers.map((controller) => ({
+        'discovery-controller': described(controller, false),
+        log:
+          controller.logPages === undefined
+            ? { state: 'unknown', why: 'it was not read yet' }
+            : { state: 'known', generation: '1', fresh: true },
+      }));
+      return [JSON.stringify({ version: 1, settled: true, controllers })];
+    },
     [`${main}.v1.read_logs_again`]: () => [],
   };
   bus.export({
