@@ -56,7 +56,9 @@ describe('the package', () => {
     const names = pages.flatMap(({ names, section }) => names.map((name) => [section, name]));
     const found = await here.machine.sh(`man -w ${names.flat().join(' ')}`);
     expect(found.trim().split('\n')).toHaveLength(names.length);
-    const complete = 'COMP_LINE="stacctl tre" COMP_POINT=11 _stacctl; echo "${COMPREPLY[@]}"';
+    // As bash calls it: the command, the word that is replaced, and the one before.
+    const call = 'COMP_LINE="stacctl tre" COMP_POINT=11 _stacctl stacctl tre stacctl';
+    const complete = `${call}; echo "\${COMPREPLY[@]}"`;
     const folder = '/usr/share/bash-completion/completions';
     const completed = await here.machine.sh(
       `bash -c '. ${folder}/stacctl; ${complete}'; ls ${folder} /usr/share/zsh/vendor-completions`,
