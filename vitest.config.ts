@@ -21,7 +21,8 @@ export default defineConfig({
         test: {
           name: 'contract',
           include: ['test/contract/**/*.test.ts'],
-          testTimeout: 30_000,
+          // Commands are started as processes, which takes its time on a busy host.
+          testTimeout: 120_000,
         },
       },
       {

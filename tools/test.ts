@@ -7,12 +7,33 @@
 import { spawn } from 'node:child_process';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
+import { stripVTControlCharacters } from 'node:util';
 
 interface Counts {
   readonly passed: number;
   readonly failed: number;
   readonly skipped: number;
+  /** A line for each that failed, as far as they are counted test by test. */
+  readonly failures: readonly string[];
+}
+
+/** What is used of vitest's JSON report. */
+interface Report {
+  readonly numPassedTests: number;
+  readonly numFailedTests: number;
+  readonly numPendingTests: number;
+  readonly testResults: readonly {
+    /** The file. */
+    readonly name: string;
+    readonly status: string;
+    readonly message: string;
+    readonly assertionResults: readonly {
+      readonly fullName: string;
+      readonly status: string;
+      readonly failureMessages?: readonly string[];
+    }[];
+  }[];
 }
 
 interface Part {
@@ -56,7 +77,7 @@ function execute(command: readonly string[]): Promise<number> {
 async function runPart(part: Part, folder: string): Promise<Counts> {
   if (!part.counted) {
     const status = await execute(part.command);
-    return { passed: status === 0 ? 1 : 0, failed: status === 0 ? 0 : 1, skipped: 0 };
+    return { passed: status === 0 ? 1 : 0, failed: status === 0 ? 0 : 1, skipped: 0, failures: [] };
   }
   const report = join(folder, `${part.name}.json`);
   const status = await execute([
@@ -71,32 +92,43 @@ async function runPart(part: Part, folder: string): Promise<Counts> {
 
 async function counts(report: string, status: number): Promise<Counts> {
   try {
-    const result = JSON.parse(await readFile(report, 'utf8')) as {
-      readonly numPassedTests: number;
-      readonly numFailedTests: number;
-      readonly numPendingTests: number;
-    };
+    const result = JSON.parse(await readFile(report, 'utf8')) as Report;
     const passed = result.numPassedTests;
     // A file that cannot be loaded has no tests to fail.
     const failed = Math.max(result.numFailedTests, status === 0 && passed > 0 ? 0 : 1);
-    return { passed, failed, skipped: result.numPendingTests };
+    return { passed, failed, skipped: result.numPendingTests, failures: failuresOf(result) };
   } catch {
-    return { passed: 0, failed: 1, skipped: 0 };
+    return { passed: 0, failed: 1, skipped: 0, failures: ['no report: see above'] };
   }
+}
+
+function failuresOf(report: Report): readonly string[] {
+  const firstLine = (text: string): string =>
+    stripVTControlCharacters(text).split('\n', 1)[0] ?? '';
+  return report.testResults.flatMap(({ assertionResults, message, name, status }) => {
+    const file = relative(process.cwd(), name);
+    const failed = assertionResults.filter((test) => test.status === 'failed');
+    if (failed.length === 0) return status === 'failed' ? [`${file}: ${firstLine(message)}`] : [];
+    return failed.map(({ failureMessages: [why = ''] = [], fullName }) =>
+      [file, fullName, firstLine(why)].join(': '),
+    );
+  });
 }
 
 const parts = chosenParts(process.argv.slice(2));
 const folder = await mkdtemp(join(tmpdir(), 'nvme-stas-test-'));
 const summary: string[] = [];
+const failing: string[] = [];
 const total = { passed: 0, failed: 0, skipped: 0 };
 try {
   for (const part of parts) {
     const started = Date.now();
     process.stdout.write(`\n== ${part.name}: ${part.command.join(' ')}\n`);
-    const { failed, passed, skipped } = await runPart(part, folder);
+    const { failed, failures, passed, skipped } = await runPart(part, folder);
     total.passed += passed;
     total.failed += failed;
     total.skipped += skipped;
+    failing.push(...failures.map((line) => `${part.name} failed: ${line}\n`));
     const seconds = ((Date.now() - started) / 1000).toFixed(0);
     const verdict = failed === 0 ? 'ok' : 'FAILED';
     const name = part.name.padEnd(9);
@@ -108,6 +140,6 @@ try {
   await rm(folder, { recursive: true, force: true });
 }
 const skipped = total.skipped === 0 ? '' : `, ${String(total.skipped)} skipped`;
-process.stdout.write(`\n${summary.join('\n')}\n\n`);
+process.stdout.write(`\n${failing.join('')}\n${summary.join('\n')}\n\n`);
 process.stdout.write(`${String(total.passed)} passed, ${String(total.failed)} failed${skipped}\n`);
 process.exitCode = total.failed === 0 ? 0 : 1;

@@ -1,16 +1,22 @@
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { connect, createServer } from 'node:net';
 import type { Server, Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { createSystemBus } from '../../src/platform/dbus/system-bus.ts';
 import type { SystemBus } from '../../src/platform/dbus/system-bus.ts';
 import { BusError } from '../../src/ports/bus.ts';
 import { startPrivateBus, whyNoPrivateBus } from './private-bus.ts';
 import type { PrivateBus } from './private-bus.ts';
 import { RawWriter, field, rawMessage } from './raw-message.ts';
+
+/** What dbus-next decodes messages with. */
+const DecodeBuffer = createRequire(import.meta.url)('dbus-next/lib/dbus-buffer.js') as new () => {
+  readVariant(): unknown;
+};
 
 const PATH = '/org/example/echo';
 const ECHO = 'org.example.echo';
@@ -104,7 +110,7 @@ describe.skipIf(missing !== undefined)(`callers who send what no library would${
       member: 'echo',
       inSignature: 's',
       args: ['well'],
-      timeoutMs: 5000,
+      timeoutMs: 20_000,
     });
     return answer === 'well';
   }
@@ -121,14 +127,18 @@ describe.skipIf(missing !== undefined)(`callers who send what no library would${
     body.writeUInt32LE(4 * count);
     const variant = Buffer.from([1, 0x79, 0, 7]);
     body.fill(variant, 4);
-    const before = process.memoryUsage().heapUsed;
-    const started = performance.now();
-    send('av', body);
-    expect(await read(attacker, 'takes')).toContain('org.freedesktop.DBus.Error.InvalidArgs');
     // Decoded, they take 13 s and 2 GB.
-    expect(performance.now() - started).toBeLessThan(5000);
-    expect(process.memoryUsage().heapUsed - before).toBeLessThan(200_000_000);
-    expect(await stillServes()).toBe(true);
+    const decoded = vi.spyOn(DecodeBuffer.prototype, 'readVariant');
+    try {
+      send('av', body);
+      expect(await read(attacker, 'takes')).toContain('org.freedesktop.DBus.Error.InvalidArgs');
+      expect(await stillServes()).toBe(true);
+      // The fields of each header are variants, too.
+      expect(decoded.mock.calls.length).toBeGreaterThan(0);
+      expect(decoded.mock.calls.length).toBeLessThan(100);
+    } finally {
+      decoded.mockRestore();
+    }
   });
 
   it('overlooks a huge argument of a method that takes none', async () => {

@@ -42,8 +42,8 @@ export function realHostContracts(): readonly Contract[] {
     resolverContract('of the system', () => ({
       resolver: new SystemResolver(),
       known: 'localhost',
-      // RFC 6761, 6.4: never exists.
-      unknown: 'no-such-host.invalid',
+      // RFC 1035, 2.3.4: a label is too long for any name server to be asked.
+      unknown: `${'x'.repeat(64)}.invalid`,
     })),
     proberContract('on TCP', async () => {
       const server = await startIcServer();
@@ -51,7 +51,7 @@ export function realHostContracts(): readonly Contract[] {
       await unused.close();
       const log = new MemoryLog();
       return {
-        prober: new TcpProber({ log }),
+        prober: new TcpProber({ log, timeLimit: 20_000 }),
         live: localTid(server.port),
         refusing: localTid(unused.port),
         close: async () => {
