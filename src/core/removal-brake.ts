@@ -74,7 +74,7 @@ export function brake(input: BrakeInput): BrakeVerdict {
   return {
     held,
     toConfirm: due.filter(({ at }) => at <= now).map(({ key }) => key),
-    next: Math.min(...due.filter(({ at }) => at > now).map(({ at }) => at), Infinity),
+    next: due.reduce((next, { at }) => (at > now ? Math.min(next, at) : next), Infinity),
   };
 }
 

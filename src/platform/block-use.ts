@@ -101,18 +101,17 @@ export class SystemBlockUses implements BlockUses {
   ): Promise<ReadonlyMap<string, readonly NamespaceUse[]>> {
     try {
       const [paths, host] = await Promise.all([this.#paths(), this.#hostUse()]);
-      const found = new Map<string, readonly NamespaceUse[]>();
-      for (const controller of controllers) {
-        const namespaces: NamespaceUse[] = [];
-        for (const [block, its] of paths) {
-          if (!its.has(controller)) continue;
-          namespaces.push({
-            block,
-            uses: await this.#usesOf(block, host, new Set()),
-            otherPaths: await this.#working(await this.#siblings(block, its, paths), controller),
-          });
+      const found = new Map(controllers.map((name): [string, NamespaceUse[]] => [name, []]));
+      // Each namespace once, however many controllers lead to it.
+      for (const [block, its] of paths) {
+        const asked = [...its.keys()].filter((controller) => found.has(controller));
+        if (asked.length === 0) continue;
+        const uses = await this.#usesOf(block, host, new Set());
+        const working = await this.#working(await this.#siblings(block, its, paths));
+        for (const controller of asked) {
+          const otherPaths = working.filter((other) => other !== controller);
+          found.get(controller)?.push({ block, uses, otherPaths });
         }
-        found.set(controller, namespaces);
       }
       return found;
     } catch (error) {
@@ -159,11 +158,10 @@ export class SystemBlockUses implements BlockUses {
     return joined;
   }
 
-  /** Of the paths, except through one controller, those that I/O gets through now. */
-  async #working(paths: ReadonlyMap<string, string>, except: string): Promise<readonly string[]> {
+  /** Of the paths, those that I/O gets through now. */
+  async #working(paths: ReadonlyMap<string, string>): Promise<readonly string[]> {
     const working: string[] = [];
     for (const [controller, device] of paths) {
-      if (controller === except) continue;
       const directory = join(this.#sys, 'class', 'nvme', controller);
       if ((await attribute(join(directory, 'state'))) !== 'live') continue;
       const ana = await attribute(join(directory, device, 'ana_state'));

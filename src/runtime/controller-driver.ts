@@ -60,6 +60,8 @@ export interface DriverHooks {
   settings(driver: ControllerDriver): DriverSettings;
   /** Something that others can see changed. */
   changed(driver: ControllerDriver): void;
+  /** Its `kernel` is another one now, or was read anew; before anything follows from that. */
+  holds(driver: ControllerDriver, before: KernelController | undefined): void;
   report(driver: ControllerDriver, report: Report): void;
   /** A discovery log page was read whole from its own device; `begunAt`: milliseconds. */
   logRead(driver: ControllerDriver, log: RawDiscoveryLog, begunAt: number): LogVerdict;
@@ -177,12 +179,14 @@ export class ControllerDriver implements Disposable {
 
   #take(input: Input): void {
     const before = this.#model;
+    const held = this.kernel;
     const { model, effects } = step(before, input, {
       now: this.#deps.clock.now(),
       random: this.#deps.random(),
       policy: this.#hooks.settings(this).policy,
     });
     this.#model = model;
+    if (this.kernel !== held) this.#hooks.holds(this, held);
     const running = model.phase.kind === 'connected' && model.phase.work.kind === 'running';
     const awaited =
       model.phase.kind === 'disposing' && model.phase.step.kind === 'awaiting-operation';
@@ -272,10 +276,9 @@ export class ControllerDriver implements Disposable {
         this.feed({ kind: 'connected', kernel: existing, adopted: true });
         return;
       }
-      const discovery = this.#model.kind === 'discovery';
       const measured = this.#deps.queue.measure();
       const device = await this.#deps.fabrics
-        .connect({ tid: this.tid, host, options, discovery })
+        .connect({ tid: this.tid, host, options, discovery: this.#model.kind === 'discovery' })
         .finally(() => {
           heldMs = measured();
         });
@@ -309,9 +312,8 @@ export class ControllerDriver implements Disposable {
   /** The kernel's own connection to this controller, whoever made it. */
   async #findExisting(maxAgeMs: number): Promise<KernelController | undefined> {
     try {
-      const candidates = await this.#deps.index.atAddress(this.tid, maxAgeMs);
-      const interfaces = this.#deps.interfaces.list();
-      for (const candidate of candidates) {
+      for (const candidate of await this.#deps.index.candidates(this.tid, maxAgeMs)) {
+        const interfaces = this.#deps.interfaces.list();
         if (!matchesConnection(this.tid, this.#model.kind, candidate, interfaces)) continue;
         // The picture may be from before it went: its `remove` event has come and gone then.
         const kernel = await this.#deps.index.read(candidate.device);

@@ -3,9 +3,11 @@
  *
  * Invariants:
  * - one driver a TID; a TID that is being disposed of is not added again before it is gone;
- * - a controller leaves the set only by `remove`, and only when its driver says that it is gone.
+ * - a controller leaves the set only by `remove`, and only when its driver says that it is gone;
+ * - who holds a device is known without a search: there is an event for each device, and each may be
+ *   one of thousands.
  */
-import { addressKey } from '../core/address-rules.ts';
+import { tidsByPlace } from '../core/connection-places.ts';
 import { newController, type Phase, type Report } from '../core/controller-model.ts';
 import type { ExistingController, SourceId } from '../core/plan-controllers.ts';
 import { matchesConnection } from '../nvme/connection-match.ts';
@@ -53,6 +55,8 @@ export class ControllerSet<Extra> implements Disposable {
   readonly #deps: DriverDeps;
   readonly #hooks: ControllerSetHooks<Extra>;
   readonly #records = new Map<TidKey, ControllerRecord<Extra>>();
+  /** By the name of the device that their drivers hold. */
+  readonly #holders = new Map<string, Set<ControllerRecord<Extra>>>();
   #emptied: (() => void)[] = [];
 
   constructor(kind: 'discovery' | 'io', deps: DriverDeps, hooks: ControllerSetHooks<Extra>) {
@@ -75,6 +79,12 @@ export class ControllerSet<Extra> implements Disposable {
     return this.#records.get(key);
   }
 
+  /** One that is not being disposed of. */
+  getLive(key: TidKey): ControllerRecord<Extra> | undefined {
+    const record = this.#records.get(key);
+    return record?.driver.disposing === true ? undefined : record;
+  }
+
   /** What a plan looks at. */
   existing(): readonly ExistingController[] {
     return this.live().map(({ driver, sources }) => ({
@@ -86,7 +96,7 @@ export class ControllerSet<Extra> implements Disposable {
 
   /** The live controllers that hold this device: two TIDs may be answered by one connection. */
   holding(device: string): readonly ControllerRecord<Extra>[] {
-    return this.live().filter(({ driver }) => driver.kernel?.device === device);
+    return [...(this.#holders.get(device) ?? [])].filter(({ driver }) => !driver.disposing);
   }
 
   /**
@@ -103,6 +113,9 @@ export class ControllerSet<Extra> implements Disposable {
       settings: () => this.#hooks.settings(record),
       changed: () => {
         this.#hooks.changed(record);
+      },
+      holds: (_, before) => {
+        this.#moved(record, before?.device);
       },
       report: (_, report) => {
         this.#hooks.report(record, report);
@@ -151,19 +164,11 @@ export class ControllerSet<Extra> implements Disposable {
     const looking = this.live().filter(
       ({ driver }) => !leaving.has(driver.key) && LOOKING.has(driver.model.phase.kind),
     );
-    const byAddress = new Map<string, TransportId[]>();
-    for (const tid of [...coming, ...looking.map(({ driver }) => driver.tid)]) {
-      const key = addressKey(tid.transport, tid.traddr);
-      const there = byAddress.get(key);
-      if (there === undefined) byAddress.set(key, [tid]);
-      else there.push(tid);
-    }
+    const find = tidsByPlace([...coming, ...looking.map(({ driver }) => driver.tid)]);
     return ({ driver: { kernel } }) =>
       kernel === undefined
         ? []
-        : (byAddress.get(addressKey(kernel.transport, kernel.traddr)) ?? []).filter((tid) =>
-            matchesConnection(tid, this.#kind, kernel, interfaces),
-          );
+        : find(kernel).filter((tid) => matchesConnection(tid, this.#kind, kernel, interfaces));
   }
 
   observe(snapshot: KernelSnapshot): void {
@@ -193,16 +198,29 @@ export class ControllerSet<Extra> implements Disposable {
   }
 
   #heldByAnother(asking: ControllerDriver, kernel: KernelController): boolean {
-    for (const { driver } of this.#records.values()) {
-      if (driver === asking || driver.disposing) continue;
-      if (driver.kernel?.instance === kernel.instance) return true;
+    return this.holding(kernel.device).some(
+      ({ driver }) => driver !== asking && driver.kernel?.instance === kernel.instance,
+    );
+  }
+
+  #moved(record: ControllerRecord<Extra>, before: string | undefined): void {
+    const now = record.driver.kernel?.device;
+    if (now === before) return;
+    if (before !== undefined) {
+      const there = this.#holders.get(before);
+      there?.delete(record);
+      if (there?.size === 0) this.#holders.delete(before);
     }
-    return false;
+    if (now === undefined) return;
+    const there = this.#holders.get(now);
+    if (there === undefined) this.#holders.set(now, new Set([record]));
+    else there.add(record);
   }
 
   dispose(): void {
     for (const { driver } of this.all()) driver.dispose();
     this.#records.clear();
+    this.#holders.clear();
     for (const resolve of this.#emptied.splice(0)) resolve();
   }
 }

@@ -4,7 +4,7 @@
  * Invariant: two readers never scan sysfs at the same time for the same question; `get(0)` always
  * answers with a scan that began after the call.
  */
-import { addressKey } from '../core/address-rules.ts';
+import { controllersByPlace } from '../core/connection-places.ts';
 import type { KernelController } from '../nvme/kernel-controller.ts';
 import type { TransportId } from '../nvme/transport-id.ts';
 import type { Devices } from '../ports/devices.ts';
@@ -17,8 +17,8 @@ export class KernelIndex {
   readonly #clock: Clock;
   #last: { readonly begun: number; readonly snapshot: KernelSnapshot } | undefined;
   #generation = 0;
-  /** The controllers by address: a thousand drivers ask the same snapshot. */
-  readonly #byAddress = new WeakMap<KernelSnapshot, Map<string, KernelController[]>>();
+  /** Made once of a snapshot: a thousand drivers ask the same. */
+  readonly #places = new WeakMap<KernelSnapshot, ReturnType<typeof controllersByPlace>>();
   #scan: { readonly begun: number; readonly result: Promise<KernelSnapshot> } | undefined;
 
   constructor(devices: Devices, clock: Clock) {
@@ -45,21 +45,15 @@ export class KernelIndex {
     }
   }
 
-  /** Of such a snapshot, the controllers that have the address of `tid`, in any spelling. */
-  async atAddress(tid: TransportId, maxAgeMs: number): Promise<readonly KernelController[]> {
+  /** Of such a snapshot, the controllers that may be the connection that `tid` asks for. */
+  async candidates(tid: TransportId, maxAgeMs: number): Promise<readonly KernelController[]> {
     const snapshot = await this.get(maxAgeMs);
-    let byAddress = this.#byAddress.get(snapshot);
-    if (byAddress === undefined) {
-      byAddress = new Map();
-      for (const controller of snapshot.values()) {
-        const key = addressKey(controller.transport, controller.traddr);
-        const there = byAddress.get(key);
-        if (there === undefined) byAddress.set(key, [controller]);
-        else there.push(controller);
-      }
-      this.#byAddress.set(snapshot, byAddress);
+    let find = this.#places.get(snapshot);
+    if (find === undefined) {
+      find = controllersByPlace(snapshot.values());
+      this.#places.set(snapshot, find);
     }
-    return byAddress.get(addressKey(tid.transport, tid.traddr)) ?? [];
+    return find(tid);
   }
 
   /** A device went: what was read before is not to be used for new decisions. */

@@ -107,6 +107,5 @@ function own(record: IocRecord): Record<string, string> {
 function find(service: StacdService, strings: TidStrings): IocRecord | undefined {
   const tid = tidOfStrings(strings, service.settings.host);
   if (tid === undefined) return undefined;
-  const key = tidKey(tid);
-  return service.controllers().find(({ driver }) => driver.key === key);
+  return service.controller(tidKey(tid));
 }

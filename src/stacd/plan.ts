@@ -5,8 +5,8 @@
  * (it is away, a log was not read yet) is unknown, and drops nothing.
  */
 import type { ServiceConfig } from '../config/service-config.ts';
-import { addressKey } from '../core/address-rules.ts';
 import type { Answer } from '../core/answer.ts';
+import { tidsByPlace } from '../core/connection-places.ts';
 import {
   planControllers,
   type ControllerAction,
@@ -115,12 +115,13 @@ export function planIoControllers(snapshot: StacdSnapshot): readonly IocAction[]
       ? discovery.value.controllers.map((dc) => [logSource(dc.tid), dc])
       : [],
   );
+  const statedAt = discovery.kind === 'known' ? completeAt(discovery.value) : -Infinity;
   return planControllers({
     existing: snapshot.controllers,
     wanted: wantedControllers(snapshot),
     refusal: (tid) => refusal(snapshot.config, tid),
     evidence: (source) => {
-      if (source.startsWith(LOG)) return logEvidence(discovery, reported, source);
+      if (source.startsWith(LOG)) return logEvidence(discovery, reported, source, statedAt);
       const entry = configured.get(source);
       if (entry === undefined) {
         const why = 'the configuration no longer lists it';
@@ -135,10 +136,12 @@ export function planIoControllers(snapshot: StacdSnapshot): readonly IocAction[]
   });
 }
 
+/** `completeSince`: see {@link completeAt}. */
 function logEvidence(
   discovery: Answer<DiscoveryState>,
   reported: ReadonlyMap<SourceId, ReportedDc>,
   source: SourceId,
+  completeSince: number,
 ): SourceEvidence {
   if (discovery.kind === 'unknown') return { kind: 'unknown', why: discovery.why };
   const dc = reported.get(source);
@@ -148,7 +151,7 @@ function logEvidence(
     if (removedAt === undefined && !settled) {
       return { kind: 'unknown', why: 'stafd has not found all discovery controllers yet' };
     }
-    const statedAt = removedAt ?? completeAt(discovery.value);
+    const statedAt = removedAt ?? completeSince;
     return { kind: 'absent', why: 'its discovery controller was removed', statedAt };
   }
   if (dc.log.kind === 'unknown') {
@@ -164,32 +167,37 @@ function logEvidence(
  * that was not read since stafd started may list any, so that nothing is stated then.
  */
 export function completeAt({ askedAt, controllers }: DiscoveryState): number {
-  return Math.min(askedAt, ...controllers.map(({ fresh, readAt }) => (fresh ? readAt : -Infinity)));
+  return controllers.reduce(
+    (oldest, { fresh, readAt }) => Math.min(oldest, fresh ? readAt : -Infinity),
+    askedAt,
+  );
+}
+
+/** While it is put together. */
+interface WantedIoc extends WantedController<IocExtra> {
+  readonly sources: Set<SourceId>;
+  extra: IocExtra;
 }
 
 export function wantedControllers(
   snapshot: Omit<StacdSnapshot, 'controllers' | 'connected' | 'now'>,
-): Map<TidKey, WantedController<IocExtra>> {
-  const wanted = new Map<TidKey, WantedController<IocExtra>>();
+): ReadonlyMap<TidKey, WantedController<IocExtra>> {
+  const wanted = new Map<TidKey, WantedIoc>();
   const want = (tid: TransportId, source: SourceId, extra: IocExtra): void => {
     const key = tidKey(tid);
     const before = wanted.get(key);
-    const sources = new Set(before?.sources).add(source);
-    wanted.set(key, {
-      key,
-      tid,
-      sources,
-      extra:
-        before === undefined
-          ? extra
-          : {
-              options: before.extra.options,
-              hostId: before.extra.hostId,
-              entry: before.extra.entry ?? extra.entry,
-              // One path to it that is open is enough.
-              ncc: before.extra.ncc && extra.ncc,
-            },
-    });
+    if (before === undefined) {
+      wanted.set(key, { key, tid, sources: new Set([source]), extra });
+      return;
+    }
+    before.sources.add(source);
+    before.extra = {
+      options: before.extra.options,
+      hostId: before.extra.hostId,
+      entry: before.extra.entry ?? extra.entry,
+      // One path to it that is open is enough.
+      ncc: before.extra.ncc && extra.ncc,
+    };
   };
   for (const { answer, hostId, options, source } of snapshot.configured) {
     if (answer.kind === 'known') {
@@ -199,11 +207,11 @@ export function wantedControllers(
   if (snapshot.discovery.kind === 'unknown') return wanted;
   for (const dc of snapshot.discovery.value.controllers) {
     if (dc.log.kind === 'unknown') continue;
+    const source = logSource(dc.tid);
     for (const entry of dc.log.value) {
       if (entry.subtype !== 'nvme') continue;
       const tid = ioTid(entry, dc.tid, snapshot);
-      const extra = { options: {}, hostId: dc.hostId, entry, ncc: hasNcc(entry) };
-      want(tid, logSource(dc.tid), extra);
+      want(tid, source, { options: {}, hostId: dc.hostId, entry, ncc: hasNcc(entry) });
     }
   }
   return wanted;
@@ -251,22 +259,14 @@ export function unwantedConnections(
   if (discovery.kind === 'unknown' || !discovery.value.settled) return undefined;
   const unread = ({ fresh, log }: ReportedDc): boolean => log.kind === 'unknown' || !fresh;
   if (discovery.value.controllers.some(unread)) return undefined;
-  const wanted = new Map<string, TransportId[]>();
-  for (const { tid } of wantedControllers(snapshot).values()) {
-    if (refusal(config, tid) !== undefined) continue;
-    const key = addressKey(tid.transport, tid.traddr);
-    const there = wanted.get(key);
-    if (there === undefined) wanted.set(key, [tid]);
-    else there.push(tid);
-  }
+  const wanted = [...wantedControllers(snapshot).values()].map(({ tid }) => tid);
+  const wantedAt = tidsByPlace(wanted.filter((tid) => refusal(config, tid) === undefined));
   const transports: ReadonlySet<string> = config.disconnectTrtypes;
   return kernel.filter(
     (controller) =>
       transports.has(controller.transport) &&
       isIoController(controller) &&
       !heldInstances.has(controller.instance) &&
-      !wanted
-        .get(addressKey(controller.transport, controller.traddr))
-        ?.some((tid) => matchesConnection(tid, 'io', controller, interfaces)),
+      !wantedAt(controller).some((tid) => matchesConnection(tid, 'io', controller, interfaces)),
   );
 }

@@ -129,6 +129,11 @@ export class StacdService {
     return this.#core.controllers.live();
   }
 
+  /** One of them. */
+  controller(key: TidKey): IocRecord | undefined {
+    return this.#core.controllers.getLive(key);
+  }
+
   /** Those that are being disconnected. */
   disposing(): readonly IocRecord[] {
     return this.#core.disposing();

@@ -67,8 +67,7 @@ export function stafdObject(deps: StafdObjectDeps): ExportedObject {
   const find = (strings: TidStrings): DcRecord | undefined => {
     const tid = tidOfStrings(strings, service.settings.host);
     if (tid === undefined) return undefined;
-    const key = tidKey(tid);
-    return service.controllers().find(({ driver }) => driver.key === key);
+    return service.controller(tidKey(tid));
   };
   const describe = (record: DcRecord, detailed: boolean): Record<string, string> =>
     detailed

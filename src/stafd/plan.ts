@@ -232,7 +232,7 @@ function configuredEvidence(
 interface Wanted {
   /** See {@link awaitedDcs}. */
   readonly awaited: ReadonlySet<TidKey>;
-  readonly wanted: Map<TidKey, WantedController<DcExtra>>;
+  readonly wanted: ReadonlyMap<TidKey, WantedController<DcExtra>>;
   /** The DCs whose referrals count: those that are wanted or that stay for want of evidence. */
   readonly followed: ReadonlySet<TidKey>;
 }
@@ -246,14 +246,14 @@ export function wantedControllers(
   byKey: ByKey,
   configured: BySource,
 ): Wanted {
-  const wanted = new Map<TidKey, WantedController<DcExtra>>();
+  const wanted = new Map<TidKey, WantedController<DcExtra> & { readonly sources: Set<SourceId> }>();
   const roots = new Map<TidKey, TransportId>();
   const want = (tid: TransportId, source: SourceId, extra: DcExtra): void => {
     const key = tidKey(tid);
     const before = wanted.get(key);
-    const sources = new Set(before?.sources).add(source);
     // The first to ask has precedence: configured, then discovered, then referral.
-    wanted.set(key, { key, tid, sources, extra: before?.extra ?? extra });
+    if (before === undefined) wanted.set(key, { key, tid, sources: new Set([source]), extra });
+    else before.sources.add(source);
   };
   for (const { answer, hostId, options, source } of snapshot.configured) {
     if (answer.kind !== 'known') continue;

@@ -10,7 +10,7 @@
 import { unknown } from '../core/answer.ts';
 import type { Family } from '../core/metrics.ts';
 import type { PreviewedActions } from '../core/reload-preview.ts';
-import { printTid, tidKey } from '../nvme/transport-id.ts';
+import { printTid, tidKey, type TidKey } from '../nvme/transport-id.ts';
 import type { Disposable } from '../ports/disposable.ts';
 import type { RawDiscoveryLog } from '../ports/fabrics.ts';
 import type { ConfiguredAnswer } from '../runtime/configured-controllers.ts';
@@ -111,6 +111,12 @@ export class StafdService {
    */
   controllers(): readonly DcRecord[] {
     return this.#atStop ?? this.#core.controllers.live();
+  }
+
+  /** One of them. */
+  controller(key: TidKey): DcRecord | undefined {
+    if (this.#atStop !== undefined) return this.#atStop.find(({ driver }) => driver.key === key);
+    return this.#core.controllers.getLive(key);
   }
 
   /** DCs that were removed since the start: at most the last 1024. */

@@ -1,6 +1,7 @@
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { makeTid, tidKey, WELL_KNOWN_DISCOVERY_NQN } from '../../../src/nvme/transport-id.ts';
 import { PortError } from '../../../src/ports/errors.ts';
+import { ControllerDriver } from '../../../src/runtime/controller-driver.ts';
 import { ConnectQueue } from '../../../src/runtime/connect-queue.ts';
 import { ControllerSet } from '../../../src/runtime/controller-set.ts';
 import { KernelIndex } from '../../../src/runtime/kernel-index.ts';
@@ -274,4 +275,38 @@ test('a thousand controllers of a dead fabric cost one scan of sysfs a second at
   }
   await bench.clock.advance(10_000);
   expect(bench.devices.lists.calls.length).toBeLessThanOrEqual(11);
+});
+
+test('looks at nobody else when a device of one of many is in question', async () => {
+  const bench = new Bench();
+  const all = Array.from({ length: 100 }, (_, index) => tid(`nqn.dc${String(index)}`));
+  for (const { subsysnqn } of all) {
+    bench.fabrics.addTarget({ kind: 'discovery', traddr: A, trsvcid: '8009', subsysnqn });
+  }
+  await bench.connected(...all);
+  const [first] = bench.devices.controllers;
+  const looks = vi.spyOn(ControllerDriver.prototype, 'model', 'get');
+  const kernels = vi.spyOn(ControllerDriver.prototype, 'kernel', 'get');
+  const holding = bench.set.holding(first?.device ?? '');
+  expect(holding.map(({ driver }) => driver.tid.subsysnqn)).toEqual([first?.subsysnqn]);
+  bench.set.remove(tidKey(tid(first?.subsysnqn)), false);
+  await settle();
+  expect(bench.devices.controllers).toHaveLength(99);
+  expect(looks.mock.calls.length + kernels.mock.calls.length).toBeLessThan(20);
+  vi.restoreAllMocks();
+});
+
+test('knows the one that holds a device through changes of both', async () => {
+  const bench = await new Bench().connected(tid());
+  expect(bench.set.holding('nvme0')).toHaveLength(1);
+  bench.devices.remove('nvme0');
+  // Somebody else's, of the same name.
+  bench.devices.add();
+  bench.set.observe(await bench.index.get(0));
+  await bench.clock.advance(2_000);
+  expect(bench.set.holding('nvme0')).toEqual([]);
+  expect(bench.devices.controllers.map(({ device }) => device)).toEqual(['nvme0', 'nvme1']);
+  expect(bench.set.holding('nvme1').map(({ driver }) => driver.key)).toEqual([tidKey(tid())]);
+  bench.set.remove(tidKey(tid()), true);
+  expect(bench.set.holding('nvme1')).toEqual([]);
 });

@@ -52,7 +52,7 @@ test('tries again after a scan that failed', async () => {
   await expect(index.get(1_000)).resolves.toBeInstanceOf(Map);
 });
 
-test('finds controllers by address in any spelling', async () => {
+test('finds the candidates for a connection by address in any spelling', async () => {
   const { devices, index } = bench();
   devices.add({ traddr: '::ffff:10.0.0.1' });
   devices.add({ traddr: 'FE80:0::1' });
@@ -60,7 +60,7 @@ test('finds controllers by address in any spelling', async () => {
   devices.add({ traddr: '10.0.0.1', transport: 'rdma' });
   devices.add({ traddr: 'nn-10000000000000AB:pn-20000000000000ab', transport: 'fc' });
   const at = async (transport: 'tcp' | 'fc', traddr: string) =>
-    (await index.atAddress(makeTid({ transport, traddr, subsysnqn: 'nqn.x' }), 1_000)).map(
+    (await index.candidates(makeTid({ transport, traddr, subsysnqn: '' }), 1_000)).map(
       ({ device }) => device,
     );
   expect(await at('tcp', '10.0.0.1')).toEqual(['nvme0']);
