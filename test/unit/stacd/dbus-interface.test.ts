@@ -2,10 +2,7 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { known } from '../../../src/core/answer.ts';
 import type { ReloadPreview } from '../../../src/core/reload-preview.ts';
-import { stacdObject } from '../../../src/stacd/dbus-interface.ts';
 import { parseDiscoveryState } from '../../../src/stacd/stafd-answers.ts';
-import type { ExportedObject } from '../../../src/ports/bus.ts';
-import type { ProcessFacts } from '../../../src/runtime/process-info.ts';
 import { FakeBusDaemon } from '../../fakes/fake-bus.ts';
 import { settle } from '../../fakes/clock.ts';
 import { HOST, StacdBench } from './bench.ts';
@@ -18,30 +15,13 @@ const A = '10.1.0.1';
 const CONFIG = `[Controllers]
 controller=transport=tcp;traddr=${A};trsvcid=4420;nqn=nqn.sub;queue-size=64;dhchap-secret=${SECRET}
 `;
-const FACTS: ProcessFacts = {
-  usage: () => ({
-    startedAt: 1_800_000_000,
-    cpuSeconds: 1.5,
-    residentBytes: 70e6,
-    heapUsedBytes: 9e6,
-  }),
-  lkcPath: '/run/stacd/last-known-config.json',
-  fabricsOptions: new Set(),
-  version: '1',
-  libnvmeVersion: '1.13',
-};
 const TID: readonly string[] = ['tcp', A, '4420', 'nqn.sub', '', '', HOST];
 
 async function published() {
   const bench = new StacdBench(CONFIG);
   bench.target(A);
   await bench.start();
-  const { clock, log, service } = bench;
-  const object: ExportedObject = stacdObject({
-    ...{ service, clock, log },
-    facts: () => FACTS,
-    present: () => ({ settings: bench.settings(''), problems: [], tracing: false }),
-  });
+  const object = bench.object();
   const daemon = new FakeBusDaemon();
   const bus = daemon.connect();
   bus.export(object);

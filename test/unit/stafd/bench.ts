@@ -5,38 +5,16 @@ import type { PreviewedActions } from '../../../src/core/reload-preview.ts';
 import type { TransportId } from '../../../src/nvme/transport-id.ts';
 import type { MdnsReport } from '../../../src/stafd/plan.ts';
 import { StafdService } from '../../../src/stafd/service.ts';
+import { STAFD_BUS_NAME, stafdObject, stafdSignals } from '../../../src/stafd/dbus-interface.ts';
+import type { Bus, ExportedObject } from '../../../src/ports/bus.ts';
 import type { ServiceSettings } from '../../../src/runtime/service-core.ts';
-import type { DcRecord, Unanswered } from '../../../src/stafd/service-types.ts';
-import { Secret } from '../../../src/nvme/secret.ts';
-import { FakeClock } from '../../fakes/clock.ts';
-import { FakeDevices } from '../../fakes/devices.ts';
+import type { DcRecord, StafdListener, Unanswered } from '../../../src/stafd/service-types.ts';
 import type { EntryFields } from '../../fakes/discovery-log.ts';
-import { FakeFabrics, type FakeTarget, type TargetFields } from '../../fakes/fabrics.ts';
-import {
-  FakeBootFirmware,
-  FakeInterfaces,
-  FakeProber,
-  FakeResolver,
-  MemoryStateFile,
-} from '../../fakes/host.ts';
-import { MemoryLog } from '../../fakes/log.ts';
-import { FakeNetwork } from '../../fakes/network.ts';
-import { found, foundSoFar, HOST } from './plan-samples.ts';
+import type { FakeTarget, TargetFields } from '../../fakes/fabrics.ts';
+import { processFacts, ServiceKit, type KitOptions } from '../service-kit.ts';
+import { found, foundSoFar } from './plan-samples.ts';
 
-/** The host's DH-HMAC-CHAP secret: nobody is to see it. */
-export const HOST_KEY = 'DHHC-1:00:ia6zGodOr4SEG0Zzaw398rpY0wqipUWj4jWjUh4HWUz6aQ2n:';
-
-export class StafdBench {
-  readonly bootFirmware: FakeBootFirmware;
-  readonly clock = new FakeClock();
-  readonly devices: FakeDevices;
-  readonly fabrics: FakeFabrics;
-  readonly interfaces = new FakeInterfaces();
-  readonly log = new MemoryLog(true);
-  readonly network = new FakeNetwork();
-  readonly prober = new FakeProber();
-  readonly resolver = new FakeResolver();
-  readonly lkcFile: MemoryStateFile;
+export class StafdBench extends ServiceKit {
   readonly service: StafdService;
   /** What listeners were told, with the number of entries that could be read then. */
   readonly told: string[] = [];
@@ -44,6 +22,8 @@ export class StafdBench {
   readonly leftToNvmeCli: string[] = [];
   mdns: MdnsReport = found();
   unanswered: readonly Unanswered[] = [];
+  /** Where it is published. */
+  signals: StafdListener | undefined;
   /** How often it was told that controllers changed. */
   changes = 0;
   /** Configurations that the browser was given. */
@@ -53,42 +33,11 @@ export class StafdBench {
   #zeroconf = false;
   browserDisposed = false;
 
-  /**
-   * `before`: the bench whose kernel and files this one finds, as after a restart. `ownFabrics`:
-   * without its calls in flight and its targets, as after a crash.
-   */
-  constructor(text = '', before?: StafdBench, { ownFabrics = false } = {}) {
-    this.bootFirmware = before?.bootFirmware ?? new FakeBootFirmware();
-    this.devices = before?.devices ?? new FakeDevices();
-    const there = ownFabrics ? undefined : before?.fabrics;
-    this.fabrics = there ?? new FakeFabrics(this.devices);
-    this.lkcFile = new MemoryStateFile(before?.lkcFile.text);
-    const {
-      bootFirmware,
-      clock,
-      devices,
-      fabrics,
-      interfaces,
-      lkcFile,
-      log,
-      network,
-      prober,
-      resolver,
-    } = this;
+  /** As {@link ServiceKit}'s. */
+  constructor(text = '', before?: StafdBench, options: KitOptions = {}) {
+    super(before, options);
     this.service = new StafdService(this.settings(text), {
-      ...{
-        bootFirmware,
-        clock,
-        devices,
-        fabrics,
-        interfaces,
-        lkcFile,
-        log,
-        network,
-        prober,
-        resolver,
-      },
-      random: () => 0.5,
+      ...this.ports,
       browser: {
         configure: ({ config }) => {
           this.browsed += 1;
@@ -110,12 +59,17 @@ export class StafdBench {
           const log = this.record(tid.traddr)?.extra.log;
           const count = log?.kind === 'known' ? log.value.entries.length : -1;
           this.told.push(`log ${tid.traddr} ${device}: ${String(count)}`);
+          this.signals?.logPagesChanged(tid, device);
         },
         dcRemoved: () => {
           this.told.push(`removed: ${this.traddrs.join(' ')}`);
+          this.signals?.dcRemoved();
         },
-        discoveryStateChanged: () => undefined,
-        controllersChanged: () => void (this.changes += 1),
+        discoveryStateChanged: () => this.signals?.discoveryStateChanged(),
+        controllersChanged: () => {
+          this.changes += 1;
+          this.signals?.controllersChanged();
+        },
       },
     });
   }
@@ -127,12 +81,12 @@ export class StafdBench {
   }
 
   /** `ms`: how long to wait then; 0 lets one pass run. */
-  async reload(text: string, ms = 2_000, hostnqn = HOST): Promise<void> {
+  async reload(text: string, ms = 2_000, hostnqn = this.hostnqn): Promise<void> {
     this.service.reload(this.settings(text, hostnqn));
     await this.clock.advance(ms);
   }
 
-  preview(text: string, hostnqn = HOST): PreviewedActions {
+  preview(text: string, hostnqn = this.hostnqn): PreviewedActions {
     return this.service.preview(this.settings(text, hostnqn));
   }
 
@@ -149,11 +103,6 @@ export class StafdBench {
     return this.fabrics.addTarget({ ...basis, support, ...fields });
   }
 
-  /** The addresses that the kernel is connected to. */
-  get connected(): readonly string[] {
-    return this.devices.controllers.map(({ traddr }) => traddr).sort();
-  }
-
   get traddrs(): readonly string[] {
     return this.service
       .controllers()
@@ -166,10 +115,27 @@ export class StafdBench {
   }
 
   /** As the daemon reads them from its files. */
-  settings(text: string, hostnqn = HOST): ServiceSettings {
-    const host = { hostnqn, hostid: 'id', key: new Secret(HOST_KEY) };
-    const { config } = parseServiceConfig('stafd', [{ file: 'stafd.conf', text }]);
+  settings(text: string, hostnqn = this.hostnqn): ServiceSettings {
+    const host = this.host(hostnqn);
+    const { config } = parseServiceConfig('stafd', [{ file: '/etc/stas/stafd.conf', text }]);
     return { config: withHostIds(config, host).config, host };
+  }
+
+  /** As it is on the bus. `present`: its file now. */
+  object(present = ''): ExportedObject {
+    const { clock, log, service } = this;
+    return stafdObject({
+      ...{ service, clock, log },
+      facts: () => processFacts('stafd'),
+      present: () => ({ settings: this.settings(present), problems: [], tracing: false }),
+    });
+  }
+
+  /** On the bus, under its name, signals too. */
+  async publish(bus: Bus): Promise<void> {
+    bus.export(this.object());
+    this.signals = stafdSignals(bus);
+    await bus.requestName(STAFD_BUS_NAME);
   }
 }
 

@@ -1,8 +1,5 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { stafdObject } from '../../../src/stafd/dbus-interface.ts';
-import type { ExportedObject } from '../../../src/ports/bus.ts';
-import type { ProcessFacts } from '../../../src/runtime/process-info.ts';
 import { FakeBusDaemon } from '../../fakes/fake-bus.ts';
 import { settle } from '../../fakes/clock.ts';
 import { dictToEntry } from '../../../src/nvme/discovery-log.ts';
@@ -19,29 +16,12 @@ const CONFIG = `[Controllers]
 controller=transport=tcp;traddr=${A};nqn=nqn.dc;kato=9;dhchap-secret=${SECRET};dhchap-ctrl-secret=${SECRET}
 `;
 const PRESENT = CONFIG.replace('kato=9', 'kato=5').replace(':00:ia6z', ':00:ib6z');
-const FACTS: ProcessFacts = {
-  usage: () => ({
-    startedAt: 1_800_000_000,
-    cpuSeconds: 1.5,
-    residentBytes: 70e6,
-    heapUsedBytes: 9e6,
-  }),
-  lkcPath: '/run/stafd/last-known-config.json',
-  fabricsOptions: new Set(['discovery', 'host_iface']),
-  version: '1',
-  libnvmeVersion: '1.13',
-};
 
 async function published() {
   const bench = new StafdBench(CONFIG);
   bench.target(A, { entries: [{ traddr: '10.1.0.1', subnqn: 'nqn.sub' }] });
   await bench.start();
-  const { clock, log, service } = bench;
-  const object: ExportedObject = stafdObject({
-    ...{ service, clock, log },
-    facts: () => FACTS,
-    present: () => ({ settings: bench.settings(PRESENT), problems: [], tracing: false }),
-  });
+  const object = bench.object(PRESENT);
   const daemon = new FakeBusDaemon();
   const bus = daemon.connect();
   bus.export(object);
@@ -176,7 +156,7 @@ describe('its answers', () => {
       hostid: 'id',
       hostkey: '********',
       symname: null,
-      'last known config file': FACTS.lkcPath,
+      'last known config file': '/run/stafd/last-known-config.json',
       'kernel support.TP8013': 'True',
       'kernel support.host_iface': 'True',
     });

@@ -158,12 +158,12 @@ describe('what is not decided by the files alone is noted', () => {
   test('a controller that is configured and excluded', async () => {
     const bench = await connected(line(A));
     const { notes, remove } = bench.preview(`${controllers(line(A))}exclude=traddr=${A}\n`);
-    expect(remove).toMatchObject([{ why: 'excluded by stafd.conf, line 3' }]);
+    expect(remove).toMatchObject([{ why: 'excluded by /etc/stas/stafd.conf, line 3' }]);
     expect(notes).toEqual([
       {
         kind: 'refused',
         about: '(tcp, 10.0.0.1, 8009, nqn.dc)',
-        why: 'excluded by stafd.conf, line 3',
+        why: 'excluded by /etc/stas/stafd.conf, line 3',
       },
     ]);
   });
