@@ -67,7 +67,9 @@ describe('an I/O controller of a discovery log', () => {
   test('that is excluded besides goes for that reason', async () => {
     const bench = await connected('', dc(DC, A));
     const { remove } = await bench.preview(`[Controllers]\nexclude=traddr=${A}\n`, [DC]);
-    expect(remove).toMatchObject([{ why: 'excluded by /etc/stas/stacd.conf, line 2', follows: false }]);
+    expect(remove).toMatchObject([
+      { why: 'excluded by /etc/stas/stacd.conf, line 2', follows: false },
+    ]);
   });
 
   test('stays where it is configured, too', async () => {
