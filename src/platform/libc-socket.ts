@@ -28,7 +28,7 @@ const SOL_SOCKET = 1;
 const SO_ERROR = 4;
 const SO_BINDTODEVICE = 25;
 const MSG_NOSIGNAL = 0x4000;
-const EINVAL = 22;
+export const EINVAL = 22;
 const ENODEV = 19;
 
 export const EAGAIN = 11;

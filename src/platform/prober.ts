@@ -13,11 +13,12 @@ import type { ProbeMode } from '../nvme/connect-options.ts';
 import { parseIpAddress } from '../nvme/ip-address.ts';
 import type { IpAddress } from '../nvme/ip-address.ts';
 import type { TransportId } from '../nvme/transport-id.ts';
+import { errnoMeaning } from '../ports/errno.ts';
 import { PortError } from '../ports/errors.ts';
 import type { Prober, ProbeResult } from '../ports/host.ts';
 import type { Log } from '../ports/log.ts';
 import { icReq, ICRESP_LENGTH, isIcResp } from './icreq.ts';
-import { EAGAIN, EINPROGRESS, LibcSockets } from './libc-socket.ts';
+import { EAGAIN, EINPROGRESS, EINVAL, LibcSockets } from './libc-socket.ts';
 import type { PollHandle } from './libc-socket.ts';
 import { errnoName } from './system-error.ts';
 
@@ -284,7 +285,9 @@ class Attempt {
 
   #fail(errno: number, call: string): void {
     const code = errnoName(errno);
-    this.#end(unreachable(code, `${call}: ${code}`, errno));
+    const words = errno === EINVAL ? 'invalid argument' : errnoMeaning(errno).words;
+    const what = call === 'connect' ? '' : `${call}: `;
+    this.#end(unreachable(code, `${what}${words} (${code})`, errno));
   }
 
   #end(result: ProbeResult): void {

@@ -98,11 +98,13 @@ export class FakeProber implements Prober {
   }
 
   /** The address stops answering; `code` is an errno name. */
-  setUnreachable(traddr: string, trsvcid: string, code = 'ETIMEDOUT'): void {
-    const error = new PortError(`${traddr}:${trsvcid} does not answer`, {
-      code,
-      errorClass: 'retry',
-    });
+  setUnreachable(
+    traddr: string,
+    trsvcid: string,
+    code = 'ETIMEDOUT',
+    message = `${traddr}:${trsvcid} does not answer`,
+  ): void {
+    const error = new PortError(message, { code, errorClass: 'retry' });
     this.#unreachable.set(addressKey(traddr, trsvcid), error);
   }
 

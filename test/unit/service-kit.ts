@@ -14,6 +14,7 @@ import {
 } from '../fakes/host.ts';
 import { MemoryLog } from '../fakes/log.ts';
 import { FakeNetwork } from '../fakes/network.ts';
+import type { FakeServiceBrowser } from '../fakes/service-browser.ts';
 
 const HOST = 'nqn.2014-08.org.nvmexpress:uuid:host';
 
@@ -26,6 +27,8 @@ export interface KitOptions {
   readonly clock?: FakeClock;
   readonly hostnqn?: string;
   readonly hostid?: string;
+  /** mDNS as the daemon follows it; what a test says that it reports, if absent. */
+  readonly services?: FakeServiceBrowser;
 }
 
 export class ServiceKit {

@@ -1,28 +1,25 @@
-/** Cases of stafctl and stacctl, against stand-ins of their daemons. */
+/** Cases of stafctl and stacctl, against the services of their daemons. */
 import { stacctl, stafctl, type Tool } from '../../../src/ctl/tools.ts';
 import { BusError, type Bus } from '../../../src/ports/bus.ts';
 import { FakeBusDaemon } from '../../fakes/fake-bus.ts';
 import { run, type RunOptions, type WatchWorld } from '../ctl/harness.ts';
-import { row } from '../ctl/rows.ts';
-import { standIn, type StandInState } from '../ctl/stand-in.ts';
 import type { Aspect, Case, Outcome } from './case.ts';
 import {
-  absentOf,
-  dcs,
   emptyOf,
-  KERNEL,
-  MANY_IN_KERNEL,
+  heal,
+  kernelOf,
   manyOf,
-  rowsOf,
+  restarted,
   someOf,
-  WELL_KNOWN,
-  type Rows,
+  twins,
+  withEmptyLog,
+  type World,
 } from './ctl-worlds.ts';
 
-/** A bus on which an ordinary user may ask nothing of the daemon. */
+/** A bus on which this user may ask nothing of the daemon. */
 async function closedTo(tool: Tool): Promise<Bus> {
   const daemon = new FakeBusDaemon();
-  await standIn(daemon.connect(), tool, emptyOf(tool));
+  await (await emptyOf(tool)).publish(daemon.connect());
   const bus = daemon.connect();
   const call = bus.call.bind(bus);
   const denied = new BusError('org.freedesktop.DBus.Error.AccessDenied', 'Rejected send message');
@@ -31,26 +28,24 @@ async function closedTo(tool: Tool): Promise<Bus> {
   return bus;
 }
 
-/** What happens while `watch` runs: a path is lost and comes back, the daemon is restarted. */
-function eventful(tool: Tool, state: StandInState) {
-  return async (world: WatchWorld): Promise<void> => {
-    const tell = async (controllers: Rows): Promise<void> => {
-      await world.clock.advance(2000);
-      state.explanation = { controllers, absent: absentOf(tool), notes: [] };
-      await world.changed();
-    };
-    const rows = rowsOf(tool);
-    const device = { state: 'connected', device: 'nvme7', why: '' };
-    await tell(rows.map((each) => (each['state'] === 'waiting' ? { ...each, ...device } : each)));
-    world.bus.close();
-    await world.clock.advance(3000);
-    const [first] = rows;
-    state.explanation = {
-      controllers: first === undefined ? [] : [first, row('192.0.2.60', { state: 'probing' })],
-      ...{ absent: [], notes: [] },
-    };
-    await standIn(world.daemon.connect(), tool, state);
-    await world.clock.advance(0);
+/** Makes a daemon for a case, or for all cases that change nothing. */
+function onceFor(make: (tool: Tool) => Promise<World>): (tool: Tool) => Promise<World> {
+  const made = new Map<Tool, Promise<World>>();
+  return (tool) => {
+    const world = made.get(tool) ?? make(tool);
+    made.set(tool, world);
+    return world;
+  };
+}
+
+/** What happens while `watch` runs: a path comes back, the daemon is restarted. */
+function eventful(world: World) {
+  return async ({ bus, daemon }: WatchWorld): Promise<void> => {
+    await heal(world);
+    bus.close();
+    const next = await restarted(world);
+    await next.publish(daemon.connect());
+    await next.clock.advance(0);
   };
 }
 
@@ -60,6 +55,10 @@ function lastPicture(outcome: Outcome): Outcome {
   return { ...outcome, stdout: `${last.replaceAll('\u001b[K', '').replaceAll('\r', '')}\n` };
 }
 
+const some = onceFor(someOf);
+const none = onceFor(emptyOf);
+const crowd = onceFor(manyOf);
+
 const DLP = ['dlp', '-a', '192.0.2.10', '-s', '8009'];
 
 /** How a command is called where it works. */
@@ -67,25 +66,27 @@ function callOf(command: string): readonly string[] {
   return command === 'dlp' ? DLP : [command];
 }
 
+type Options = () => Promise<RunOptions>;
+
+/** The command against this daemon, and what the kernel has then. */
+function against(world: World): RunOptions {
+  return { publish: (bus) => world.publish(bus), kernel: kernelOf(world) };
+}
+
+function runner(tool: Tool, options: Options, rest: RunOptions = {}): Case['run'] {
+  return async (typed) => run(tool, typed, { ...(await options()), ...rest });
+}
+
 function commandCases(tool: Tool, command: string): readonly Case[] {
   const { name: program } = tool;
   const args = callOf(command);
-  const of = (aspect: Aspect, options: () => RunOptions, rest: Partial<Case> = {}): Case => ({
+  const of = (aspect: Aspect, options: Options, rest: Partial<Case> = {}): Case => ({
     ...{ program, command, aspect, args },
-    run: (typed) => run(tool, typed, { kernel: KERNEL, ...options() }),
+    run: runner(tool, options),
     ...rest,
   });
-  const withState = (make: (tool: Tool) => StandInState) => () => ({ state: make(tool) });
-  const withMany = () => ({ state: manyOf(tool), kernel: MANY_IN_KERNEL });
-  const nothing = () => ({
-    state: emptyOf(tool),
-    kernel: { controllers: [], uses: new Map(), bytes: new Map() },
-  });
-  const noLog = () => {
-    const [dc] = dcs;
-    const empty = dc === undefined ? [] : [{ ...dc, logPages: [] }];
-    return { state: { ...someOf(tool), controllers: empty } };
-  };
+  const withWorld = (make: (tool: Tool) => Promise<World>) => async () => against(await make(tool));
+  const nothing = (): Promise<RunOptions> => Promise.resolve({});
   const wrong: Readonly<Record<string, readonly string[]>> = {
     dlp: ['dlp', '-a', '192.0.2.10'],
     ls: ['ls', '-o', 'yaml'],
@@ -93,20 +94,24 @@ function commandCases(tool: Tool, command: string): readonly Case[] {
   };
   const many = command === 'dlp' ? ['dlp', '-a', '10.0.0.0', '-s', '8009'] : args;
   const cases: readonly Case[] = [
-    of('ok', withState(someOf)),
-    of('json', withState(someOf), { args: [...args, '-o', 'json'] }),
-    of('down', () => ({})),
-    of('denied', () => ({ openBus: () => closedTo(tool) })),
-    of('bad', withState(someOf), { args: wrong[command] ?? [...args, '--nonsense'] }),
-    of('help', () => ({}), { args: [command, '--help'] }),
+    of('ok', withWorld(some)),
+    of('json', withWorld(some), { args: [...args, '-o', 'json'] }),
+    of('down', async () => ({ kernel: kernelOf(await some(tool)) })),
+    of('denied', async () => ({
+      ...{ kernel: kernelOf(await some(tool)), openBus: () => closedTo(tool) },
+    })),
+    of('bad', nothing, { args: wrong[command] ?? [...args, '--nonsense'] }),
+    of('help', nothing, { args: [command, '--help'] }),
   ];
   if (command === 'tron' || command === 'troff') {
-    return cases.map((test) => (test.aspect === 'ok' ? switched(tool, test) : test));
+    return cases.map((test) =>
+      test.aspect === 'ok' || test.aspect === 'json' ? switched(tool, test) : test,
+    );
   }
   return [
     ...cases,
-    of('empty', command === 'dlp' ? noLog : nothing),
-    of('many', withMany, { args: many }),
+    of('empty', withWorld(command === 'dlp' ? withEmptyLog : none)),
+    of('many', withWorld(crowd), { args: many }),
   ];
 }
 
@@ -115,9 +120,11 @@ function switched(tool: Tool, test: Case): Case {
   return {
     ...test,
     run: async (args) => {
-      const state = { ...someOf(tool), tron: test.command === 'troff' };
-      const outcome = await run(tool, args, { state });
-      return { ...outcome, changed: [[`tron of ${tool.daemon}`, `${String(state.tron)}\n`]] };
+      const world = await emptyOf(tool);
+      world.log.setTracing(test.command === 'troff');
+      const outcome = await run(tool, args, against(world));
+      const is = `${String(world.log.tracing)}\n`;
+      return { ...outcome, changed: [[`tron of ${tool.daemon}`, is]] };
     },
   };
 }
@@ -125,8 +132,10 @@ function switched(tool: Tool, test: Case): Case {
 function watchCases(tool: Tool): readonly Case[] {
   const { name: program } = tool;
   const eventfully = (options: RunOptions) => async (args: readonly string[]) => {
-    const state = someOf(tool);
-    return run(tool, args, { state, meanwhile: eventful(tool, state), ...options });
+    const world = await someOf(tool);
+    const { clock } = world;
+    const meanwhile = eventful(world);
+    return run(tool, args, { ...against(world), clock, meanwhile, ...options });
   };
   const size = { columns: 100, rows: 24 };
   const onTerminal = { size, screen: { colour: false, width: size.columns } };
@@ -143,7 +152,7 @@ function watchCases(tool: Tool): readonly Case[] {
       ...watch,
       ...{ aspect: 'many', variant: 'terminal' },
       run: async (args) =>
-        lastPicture(await run(tool, args, { state: manyOf(tool), ...onTerminal })),
+        lastPicture(await run(tool, args, { ...against(await crowd(tool)), ...onTerminal })),
     },
   ];
 }
@@ -156,11 +165,12 @@ function specialCases(tool: Tool): readonly Case[] {
     aspect: Aspect,
     variant: string | undefined,
     args: readonly string[],
-    options: Partial<RunOptions> = {},
+    rest: RunOptions = {},
+    world: (tool: Tool) => Promise<World> = some,
   ): Case => ({
     ...{ program, command, aspect, args },
     ...(variant !== undefined && { variant }),
-    run: (typed) => run(tool, typed, { state: someOf(tool), kernel: KERNEL, ...options }),
+    run: runner(tool, async () => against(await world(tool)), rest),
   });
   const narrow = { screen: { colour: false, width: 80 } };
   const colour = { screen: { colour: true, width: 200 } };
@@ -185,21 +195,11 @@ function specialCases(tool: Tool): readonly Case[] {
       of('tree', 'ok', 'colour', ['tree'], colour),
     ];
   }
-  const twins = dcs.map((dc) => ({
-    ...dc,
-    plain: {
-      ...dc.plain,
-      traddr: '192.0.2.10',
-      trsvcid: '8009',
-      transport: 'tcp',
-      subsysnqn: WELL_KNOWN,
-    },
-  }));
   return [
     ...both,
     of('dlp', 'ok', '80-columns', DLP, narrow),
     of('dlp', 'absent', undefined, ['dlp', '-a', '192.0.2.99', '-s', '8009']),
-    of('dlp', 'absent', 'several', DLP, { state: { ...someOf(tool), controllers: twins } }),
+    of('dlp', 'absent', 'several', DLP, {}, twins),
     of('adlp', 'ok', 'detailed', ['adlp', '-d']),
   ];
 }

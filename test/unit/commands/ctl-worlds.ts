@@ -1,237 +1,273 @@
-/** What stafctl and stacctl are shown in their cases: some controllers of every state, none, 1,000. */
+/**
+ * What stafctl and stacctl are shown in their cases: the services of the daemons, over fakes of the
+ * kernel and the host, with some controllers of every state, none, or 1,000.
+ */
 import type { KernelView } from '../../../src/ctl/kernel-view.ts';
-import { stacctl, stafctl, type Tool } from '../../../src/ctl/tools.ts';
+import { stafctl, type Tool } from '../../../src/ctl/tools.ts';
+import { known, type Answer } from '../../../src/core/answer.ts';
 import type { NamespaceUse } from '../../../src/nvme/block-use.ts';
-import { BusVariant } from '../../../src/ports/bus.ts';
-import { kernelController } from '../core/machine-world.ts';
-import { controller, entry, HOST_NQN } from '../ctl/harness.ts';
-import { row } from '../ctl/rows.ts';
-import type { StandInController, StandInState } from '../ctl/stand-in.ts';
+import type { DiscoveryState } from '../../../src/stacd/plan.ts';
+import { parseDiscoveryState } from '../../../src/stacd/stafd-answers.ts';
+import type { EntryFields } from '../../fakes/discovery-log.ts';
+import { FakeServiceBrowser } from '../../fakes/service-browser.ts';
+import { HOST_NQN } from '../ctl/harness.ts';
+import type { KitOptions } from '../service-kit.ts';
+import { StacdBench } from '../stacd/bench.ts';
+import { StafdBench } from '../stafd/bench.ts';
 
 export const WELL_KNOWN = 'nqn.2014-08.org.nvmexpress.discovery';
 const DATA = 'nqn.2014-08.org.example:data';
 const LOGS = 'nqn.2014-08.org.example:logs';
-const REFUSED = 'connect: connection refused: nothing listens there (ECONNREFUSED)';
-const LISTED = `listed by the discovery log of (tcp, 192.0.2.10, 8009, ${WELL_KNOWN})`;
+const ARCHIVE = 'nqn.2014-08.org.example:old';
+const HOST_ID = '30337838-5f1d-4e61-9c4e-d5ad2ad5b7ad';
+const IDENTITY = { hostnqn: HOST_NQN, hostid: HOST_ID };
+/** As the probe tells it. */
+const REFUSED = [
+  'ECONNREFUSED',
+  'connection refused: nothing listens there (ECONNREFUSED)',
+] as const;
 
-export type Rows = readonly ReturnType<typeof row>[];
+/** A daemon that has been running for a while. */
+export type World = StafdBench | StacdBench;
 
-const CONFIGURED = 'configured by /etc/stas/stafd.conf, line 12';
-
-/** A row for a controller of the plain interface: both tell of the same. */
-function rowOf({ details = {}, plain }: StandInController, fields: object) {
-  const { device = '', traddr = '', ...rest } = plain;
-  const isConnected = details['connected'] === 'True';
-  const state = { device: isConnected ? device : '', state: isConnected ? 'connected' : 'waiting' };
-  return row(traddr, { ...rest, ...state, ...fields });
+function entry(traddr: string, subnqn: string): EntryFields {
+  return { traddr, subnqn, asqsz: 128 };
 }
 
-const UP = { connected: 'True', 'retry connect timer': '60.0s [off]' };
-const TRYING = {
-  ...{ connected: 'False', 'connect attempts': '7', state: 'waiting' },
-  'retry connect timer': '30.0s [12.4s]',
-};
+const FC = {
+  transport: 'fc',
+  traddr: 'nn-0x201700a09890f5bf:pn-0x201900a09890f5bf',
+  trsvcid: '',
+  subsysnqn: 'nqn.1992-08.com.example:discovery',
+} as const;
 
-const LOG = [
-  entry({ traddr: '192.0.2.21', subnqn: DATA }),
-  entry({ traddr: '192.0.2.20', subnqn: DATA }),
-  entry({ subtype: 'referral', traddr: '192.0.2.11', trsvcid: '8009', subnqn: WELL_KNOWN }),
-];
+const STAFD_CONF = `[Controllers]
+controller = transport=tcp;traddr=192.0.2.10
+controller = transport=tcp;traddr=192.0.2.9
+controller = transport=fc;traddr=${FC.traddr};host-traddr=nn-0x20000090fae0b5f5:pn-0x10000090fae0b5f5;nqn=${FC.subsysnqn}
+exclude = transport=tcp;traddr=192.0.2.11
+`;
 
-export const dcs = [
-  controller(
-    { traddr: '192.0.2.10' },
-    { details: { ...UP, origin: 'configured', 'connect attempts': '0' }, logPages: LOG },
-  ),
-  controller({ traddr: '192.0.2.9', device: 'nvme?' }, { details: TRYING }),
-  controller(
-    {
-      ...{ transport: 'fc', traddr: 'nn-0x201700a09890f5bf:pn-0x201900a09890f5bf', trsvcid: '' },
-      ...{ 'host-traddr': 'nn-0x20000090fae0b5f5:pn-0x10000090fae0b5f5', device: 'nvme12' },
-      subsysnqn: 'nqn.1992-08.com.example:discovery',
-    },
-    { details: { ...UP, 'kernel state': 'connecting' } },
-  ),
-  controller({ traddr: '2001:db8::10', 'host-iface': 'eth1', device: 'nvme1' }, { details: UP }),
-];
-
-const iocs = [
-  controller(
-    { traddr: '192.0.2.21', trsvcid: '4420', subsysnqn: DATA, device: 'nvme10' },
-    { details: { ...UP, 'kernel state': 'connecting' } },
-  ),
-  controller(
-    { traddr: '192.0.2.20', trsvcid: '4420', subsysnqn: DATA, device: 'nvme2' },
-    { details: { ...UP, 'connect attempts': '0', dlpe: '' } },
-  ),
-  controller(
-    { traddr: '192.0.2.30', trsvcid: '4420', subsysnqn: LOGS, device: 'nvme?' },
-    { details: TRYING },
-  ),
-];
-
-const LOST = {
-  ...{ state: 'reconnecting', why: 'the kernel lost the connection (its state is connecting)' },
-  ...{ 'out-of-reach-ms': 4200, sources: [LISTED] },
-};
-const WAITING = {
-  ...{ why: REFUSED, 'last-error': REFUSED, 'last-error-code': 'ECONNREFUSED', attempts: 7 },
-  ...{ next: 'it is tried again', 'next-in-ms': 12_400, 'out-of-reach-ms': 125_000 },
-};
-
-export function rowsOf(tool: Tool): Rows {
-  if (tool === stafctl) {
-    return dcs.map((dc, index) =>
-      rowOf(dc, index === 2 ? LOST : index === 1 ? WAITING : { sources: [CONFIGURED] }),
-    );
-  }
-  return iocs.map((ioc, index) =>
-    rowOf(
-      ioc,
-      index === 0 ? LOST : index === 2 ? { ...WAITING, sources: [LISTED] } : { sources: [LISTED] },
-    ),
-  );
+function stafd(text: string, options: KitOptions = {}, before?: StafdBench): StafdBench {
+  const bench = new StafdBench(text, before, { ...IDENTITY, ...options });
+  bench.log.setTracing(false);
+  return bench;
 }
 
-export function absentOf(tool: Tool): Rows {
-  const excluded = `excluded by /etc/stas/${tool.daemon}.conf, line 3`;
-  return [
-    row('192.0.2.40', {
-      ...{ subsysnqn: 'nqn.2014-08.org.example:old', rule: 'refused', why: excluded },
-      sources: [LISTED],
-    }),
-  ];
+function stacd(text: string, options: KitOptions = {}, before?: StacdBench): StacdBench {
+  const bench = new StacdBench(text, before, { ...IDENTITY, ...options });
+  bench.log.setTracing(false);
+  return bench;
 }
 
-const NOTES = [
-  `The discovery log of (tcp, 192.0.2.9, 8009, ${WELL_KNOWN}) is not known: not connected`,
-];
-
-/** A family of metrics with a sample for each of these labels. */
-function family(
-  daemon: string,
-  [name, type, help]: readonly [string, string, string],
-  samples: readonly (readonly [Readonly<Record<string, string>>, number])[],
-): Readonly<Record<string, BusVariant>> {
-  return {
-    name: new BusVariant('s', `nvme_stas_${name}`),
-    type: new BusVariant('s', type),
-    help: new BusVariant('s', help),
-    samples: new BusVariant(
-      'a(sa{ss}d)',
-      samples.map(([labels, value]) => ['', { daemon, ...labels }, value]),
-    ),
-  };
+/** The kernel loses the connection to this address, and the daemon sees it. */
+async function lose({ clock, devices }: StafdBench | StacdBench, traddr: string): Promise<void> {
+  const found = devices.controllers.find((controller) => controller.traddr === traddr);
+  if (found === undefined) throw new Error(`nothing is connected to ${traddr}`);
+  devices.update(found.device, { state: 'connecting' });
+  await clock.advance(61_000);
 }
 
-function familiesOf({ daemon }: Tool, counts: Readonly<Record<string, number>>) {
-  const states = Object.entries(counts).map(([state, count]) => [{ state }, count] as const);
-  const refused = { stage: 'probe', reason: 'ECONNREFUSED' };
-  return [
-    family(daemon, ['controllers', 'gauge', 'Controllers by state.'], states),
-    family(
-      daemon,
-      ['connect_failures_total', 'counter', 'Failed attempts to connect.'],
-      [[refused, 7]],
-    ),
-  ];
+/** A port that nothing listens at, and one found by mDNS; one whose log lists what stacd has. */
+async function someDcs(): Promise<StafdBench> {
+  const services = new FakeServiceBrowser();
+  const bench = stafd(STAFD_CONF, { services });
+  bench.target('192.0.2.10', {
+    subsysnqn: WELL_KNOWN,
+    dctype: 'ddc',
+    entries: [
+      entry('192.0.2.20', DATA),
+      entry('192.0.2.30', LOGS),
+      entry('192.0.2.40', ARCHIVE),
+      { subtype: 1, traddr: '192.0.2.11', trsvcid: '8009', subnqn: WELL_KNOWN },
+    ],
+  });
+  bench.target('2001:db8::10', {
+    subsysnqn: WELL_KNOWN,
+    entries: [entry('192.0.2.21', DATA)],
+  });
+  bench.target(FC.traddr, FC);
+  bench.prober.setUnreachable('192.0.2.9', '8009', ...REFUSED);
+  services.announce({
+    ...{ interfaceName: 'eth1', family: 'ipv6', name: 'storage', type: '_nvme-disc._tcp' },
+    record: { address: '2001:db8::10', port: 8009, txt: [Buffer.from('p=tcp')] },
+  });
+  await bench.start();
+  await lose(bench, FC.traddr);
+  return bench;
 }
 
-export function someOf(tool: Tool): StandInState {
-  return {
-    families: familiesOf(tool, { connected: 2, waiting: 1 }),
-    controllers: tool === stafctl ? dcs : iocs,
-    explanation: { controllers: rowsOf(tool), absent: absentOf(tool), notes: NOTES },
-    processInfo: {
-      ...{ tron: false, 'log-level': 'INFO', hostnqn: HOST_NQN, hostkey: 'is set' },
-      ...(tool === stafctl && {
-        avahi: { 'service types': ['_nvme-disc._tcp'], 'avahi wake up timer': '60.0s [off]' },
-      }),
-      'terminator.audit timer': '60.0s [off]',
-    },
-    tron: false,
-  };
+const STACD_CONF = `[Controllers]
+exclude = transport=tcp;traddr=192.0.2.40
+`;
+
+/** What stafd says, as stacd understands it. */
+function toldBy(bench: StafdBench): Answer<DiscoveryState> {
+  const tell = bench.object().methods['org.nvmexpress.staf.v1.get_discovery_state'];
+  const [text] = (tell?.() ?? []) as readonly unknown[];
+  const { controllers, settled } = parseDiscoveryState(String(text), bench.log);
+  return known({
+    ...{ settled, askedAt: bench.clock.now(), removed: new Map() },
+    controllers: controllers.map(({ age, hostId, log, fresh, tid }) => ({
+      ...{ hostId, log, fresh, tid, readAt: bench.clock.now() - age },
+    })),
+  });
 }
 
-export function emptyOf(tool: Tool): StandInState {
-  return {
-    ...{ ...someOf(tool), controllers: [], families: [] },
-    explanation: { controllers: [], absent: [], notes: [] },
-  };
+/** What the logs of stafd's controllers list, on the same host. */
+async function someIocs(): Promise<StacdBench> {
+  const dcs = await someDcs();
+  const bench = stacd(STACD_CONF);
+  for (const device of dcs.devices.controllers) bench.devices.add(device);
+  bench.target('192.0.2.20', DATA);
+  bench.target('192.0.2.21', DATA);
+  bench.prober.setUnreachable('192.0.2.30', '4420', ...REFUSED);
+  bench.discovery = toldBy(dcs);
+  await bench.start();
+  bench.devices.add({
+    ...{ device: 'nvme9', traddr: '192.0.2.50', trsvcid: '4420' },
+    ...{ subsysnqn: 'nqn.2014-08.org.example:of-nvme-cli', hasChildren: true },
+    ...{ hostnqn: HOST_NQN, hostid: HOST_ID },
+  });
+  await lose(bench, '192.0.2.21');
+  return bench;
 }
 
 const MANY = Array.from({ length: 1000 }, (_, index) => index);
 
-export function manyOf(tool: Tool): StandInState {
-  const controllers = MANY.map((index) =>
-    controller(
-      {
-        ...{
-          traddr: `10.0.${String(index >> 8)}.${String(index & 255)}`,
-          device: `nvme${String(index)}`,
-        },
-        ...(tool === stacctl && { trsvcid: '4420', subsysnqn: `${DATA}${String(index)}` }),
-      },
-      { details: index % 100 === 7 ? TRYING : UP, logPages: [] },
-    ),
-  );
-  const [first, ...others] = controllers;
-  const log = MANY.map((index) =>
-    entry({
-      traddr: `10.1.${String(index >> 8)}.${String(index & 255)}`,
-      subnqn: `${DATA}${String(index)}`,
-    }),
-  );
-  return {
-    ...someOf(tool),
-    families: familiesOf(tool, { connected: 990, waiting: 10 }),
-    controllers: first === undefined ? [] : [{ ...first, logPages: log }, ...others],
-    explanation: {
-      controllers: controllers.map((each) =>
-        rowOf(
-          each,
-          each.details === TRYING ? { ...WAITING, sources: [LISTED] } : { sources: [LISTED] },
-        ),
-      ),
-      ...{ absent: [], notes: [] },
-    },
-  };
+function numbered(network: number, index: number): string {
+  return `10.${String(network)}.${String(index >> 8)}.${String(index & 255)}`;
 }
 
-function connection(device: string, traddr: string, subsysnqn: string, fields = {}) {
-  const basis = { device, instance: device, traddr, trsvcid: '4420', cntrltype: 'io' };
-  return kernelController({ ...basis, subsysnqn, hasChildren: true, ...fields });
+/** 1,000, of which ten do not answer; the first lists 1,000 subsystems. */
+async function manyDcs(): Promise<StafdBench> {
+  const lines = MANY.map((index) => `controller = transport=tcp;traddr=${numbered(0, index)}\n`);
+  const bench = stafd(`[Controllers]\n${lines.join('')}`);
+  for (const index of MANY) {
+    const traddr = numbered(0, index);
+    if (index % 100 === 7) bench.prober.setUnreachable(traddr, '8009', ...REFUSED);
+    const entries = MANY.map((one) => entry(numbered(1, one), `${DATA}${String(one)}`));
+    bench.target(traddr, { subsysnqn: WELL_KNOWN, entries: index === 0 ? entries : [] });
+  }
+  await bench.start();
+  await bench.clock.advance(60_000);
+  return bench;
 }
 
-const SHARED: Pick<NamespaceUse, 'block' | 'uses'> = {
-  block: 'nvme2n1',
+async function manyIocs(): Promise<StacdBench> {
+  const dcs = stafd('[Controllers]\ncontroller = transport=tcp;traddr=192.0.2.10\n');
+  const entries = MANY.map((index) => entry(numbered(1, index), `${DATA}${String(index)}`));
+  dcs.target('192.0.2.10', { subsysnqn: WELL_KNOWN, entries });
+  await dcs.start();
+  const bench = stacd('');
+  for (const index of MANY) {
+    const traddr = numbered(1, index);
+    if (index % 100 === 7) bench.prober.setUnreachable(traddr, '4420', ...REFUSED);
+    bench.target(traddr, `${DATA}${String(index)}`);
+  }
+  bench.discovery = toldBy(dcs);
+  await bench.start();
+  await bench.clock.advance(60_000);
+  return bench;
+}
+
+/** Some controllers of every state. */
+export function someOf(tool: Tool): Promise<World> {
+  return tool === stafctl ? someDcs() : someIocs();
+}
+
+/** No controllers, and nothing that asks for any. */
+export function emptyOf(tool: Tool): Promise<World> {
+  if (tool === stafctl) return stafd('').start();
+  const bench = stacd('');
+  bench.discovery = known({
+    ...{ settled: true, askedAt: bench.clock.now(), removed: new Map(), controllers: [] },
+  });
+  return bench.start();
+}
+
+export function manyOf(tool: Tool): Promise<World> {
+  return tool === stafctl ? manyDcs() : manyIocs();
+}
+
+/** One whose log is empty. */
+export function withEmptyLog(): Promise<World> {
+  const bench = stafd('[Controllers]\ncontroller = transport=tcp;traddr=192.0.2.10\n');
+  bench.target('192.0.2.10', { subsysnqn: WELL_KNOWN });
+  return bench.start();
+}
+
+/** Two at the same address, from two interfaces. */
+export function twins(): Promise<World> {
+  const lines = ['eth0', 'eth1'].map(
+    (iface) => `controller = transport=tcp;traddr=192.0.2.10;host-iface=${iface}\n`,
+  );
+  const bench = stafd(`[Controllers]\n${lines.join('')}`);
+  bench.target('192.0.2.10', { subsysnqn: WELL_KNOWN });
+  return bench.start();
+}
+
+/** A path that was lost comes back. */
+export async function heal(world: World): Promise<void> {
+  const [traddr, trsvcid] =
+    world instanceof StafdBench
+      ? (['192.0.2.9', '8009'] as const)
+      : (['192.0.2.30', '4420'] as const);
+  if (world instanceof StafdBench) world.target(traddr, { subsysnqn: WELL_KNOWN });
+  else world.target(traddr, LOGS);
+  world.prober.setReachable(traddr, trsvcid);
+  await world.clock.advance(30_000);
+}
+
+/** The daemon ends, and is started again with another configuration; it finds the same kernel. */
+export async function restarted(world: World): Promise<World> {
+  const { clock } = world;
+  await world.service.stop();
+  await clock.advance(3_000);
+  const line = (traddr: string): string => `controller = transport=tcp;traddr=${traddr}\n`;
+  if (world instanceof StafdBench) {
+    const text = `[Controllers]\n${line('192.0.2.10')}${line('192.0.2.60')}`;
+    const next = stafd(text, { clock }, world);
+    next.prober.probes.hold();
+    return next.start();
+  }
+  const text = `${STACD_CONF}${line('192.0.2.60;trsvcid=4420;nqn=nqn.2014-08.org.example:new')}`;
+  const next = stacd(text, { clock }, world);
+  next.discovery = world.discovery;
+  next.prober.probes.hold();
+  return next.start();
+}
+
+const SHARED: Omit<NamespaceUse, 'otherPaths'> = {
+  block: 'nvme3n1',
   uses: [
-    { kind: 'mount', device: 'nvme2n1p1', at: '/srv/data', fileSystem: 'xfs' },
+    { kind: 'mount', device: 'nvme3n1p1', at: '/srv/data', fileSystem: 'xfs' },
     { kind: 'holder', device: 'dm-3', holder: 'LVM', name: 'vg-data' },
   ],
 };
 
-export const KERNEL: KernelView = {
-  controllers: [
-    connection('nvme10', '192.0.2.21', DATA, { state: 'connecting', hostIface: 'eth1' }),
-    connection('nvme2', '192.0.2.20', DATA, { hostIface: 'eth0' }),
-    connection('nvme5', '192.0.2.50', 'nqn.2014-08.org.example:of-nvme-cli'),
-  ],
-  uses: new Map([
-    ['nvme2', [{ ...SHARED, otherPaths: [] }]],
-    ['nvme10', [{ ...SHARED, otherPaths: ['nvme2'] }]],
-    ['nvme5', [{ block: 'nvme5n1', uses: [], otherPaths: [] }]],
-  ]),
-  bytes: new Map([
-    ['nvme2n1', 1.5 * 2 ** 40],
-    ['nvme5n1', 100 * 2 ** 30],
-  ]),
-};
-
-export const MANY_IN_KERNEL: KernelView = {
-  controllers: MANY.map((index) =>
-    connection(`nvme${String(index)}`, `10.0.${String(index >> 8)}.${String(index & 255)}`, DATA),
-  ),
-  uses: new Map(MANY.map((index) => [`nvme${String(index)}`, [{ ...SHARED, otherPaths: [] }]])),
-  bytes: KERNEL.bytes,
-};
+/** What the kernel has, and what is in use on it. */
+export function kernelOf({ devices: { controllers } }: World): KernelView {
+  const paths = (subsysnqn: string): readonly string[] =>
+    controllers.filter((each) => each.subsysnqn === subsysnqn).map(({ device }) => device);
+  const uses = controllers
+    .filter(({ cntrltype }) => cntrltype === 'io')
+    .map(({ device, subsysnqn }): readonly [string, readonly NamespaceUse[]] => {
+      const otherPaths = paths(subsysnqn).filter((other) => other !== device);
+      return [
+        device,
+        [
+          subsysnqn === DATA
+            ? { ...SHARED, otherPaths }
+            : { block: `${device}n1`, uses: [], otherPaths },
+        ],
+      ];
+    });
+  return {
+    ...{ controllers, uses: new Map(uses) },
+    bytes: new Map([
+      [SHARED.block, 1.5 * 2 ** 40],
+      ['nvme9n1', 100 * 2 ** 30],
+    ]),
+  };
+}

@@ -2,11 +2,12 @@
 import type { Command } from 'commander';
 import { commandsOf } from '../../../tools/man/command-text.ts';
 import { typed, type Case, type Outcome } from './case.ts';
+import { SWITCHES } from './expected.ts';
 
 const HEAD = `# What the commands print
 
-Made from the tests of the commands' output: it is what they print, but for the hosts, which do not
-exist. Every option is in the manual: \`man stafctl\`, \`man stacctl\`, \`man stasadm\`.
+Made from the tests of the commands' output: it is what they print of the daemons' own services; only the
+hosts do not exist. Every option is in the manual: \`man stafctl\`, \`man stacctl\`, \`man stasadm\`.
 
 Tables are as wide as they need to be in a file or a pipe. On a terminal, what there is no room for
 stands on a line of its own below the rest, and states have colours, unless \`NO_COLOR\` is set.
@@ -16,6 +17,9 @@ be added; none is renamed or removed. \`ls\`, \`dlp\`, \`adlp\` and \`status\` p
 dictionaries, whose values are strings, and whose times are written \`30.0s [12.4s]\`: what is left of
 how much. \`explain\` and \`watch\` have typed values, and times in milliseconds. \`watch\` prints an
 object a line.
+
+Everybody may run the commands that only show something; what needs root is shown as an ordinary user
+meets it, too.
 
 The exit status is 0 if all went well, 1 if something could not be done or found (one line on standard
 error says why and what to do), 2 if the command line is wrong. \`stasadm check-config\` and
@@ -62,9 +66,12 @@ export function commandsDocument(
       const cases = of(name, command.name());
       const examples = cases.filter(
         ([{ aspect, variant = '' }]) =>
-          (aspect === 'ok' && !FORMS.includes(variant)) ||
-          aspect === 'absent' ||
-          aspect === 'denied',
+          (aspect === 'ok' && !FORMS.includes(variant)) || aspect === 'absent',
+      );
+      // Who may read is not denied it unless somebody has changed the bus's policy.
+      const denied = cases.filter(
+        ([{ aspect }]) =>
+          aspect === 'denied' && (name === 'stasadm' || SWITCHES.includes(command.name())),
       );
       const json = cases.filter(
         ([{ aspect, variant }]) => aspect === 'json' && variant === undefined,
@@ -73,6 +80,7 @@ export function commandsDocument(
         `### ${name} ${command.name()}\n`,
         `${sentence(command.description())}\n`,
         ...examples.map(([test, outcome]) => shown(test, outcome)),
+        ...denied.flatMap(([test, outcome]) => ['As an ordinary user:\n', shown(test, outcome)]),
         ...json.flatMap(([test, outcome]) => [
           '<details><summary>JSON</summary>\n',
           shown(test, outcome),

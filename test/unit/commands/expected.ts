@@ -10,8 +10,8 @@ const PROGRAMS: readonly ProgramName[] = ['stafctl', 'stacctl', 'stasadm'];
 const OF_CTL: readonly Aspect[] = ['ok', 'json', 'empty', 'many', 'down', 'denied', 'bad', 'help'];
 const OF_STASADM: readonly Aspect[] = ['ok', 'denied', 'bad', 'help'];
 
-/** They change one thing, however many controllers there are. */
-const SWITCHES = ['tron', 'troff'];
+/** They change one thing, however many controllers there are. All others only read. */
+export const SWITCHES: readonly string[] = ['tron', 'troff'];
 
 /** What these have besides, or to do with. */
 const MORE: Readonly<Record<string, readonly Aspect[]>> = {

@@ -21,8 +21,12 @@ export interface Outcome {
 export const pipe: Screen = { colour: false, width: undefined };
 
 export interface RunOptions {
-  /** No daemon runs if absent. */
+  /** No daemon runs if absent, and none is published. */
   readonly state?: StandInState;
+  /** Puts a daemon on the bus. */
+  readonly publish?: (bus: Bus) => Promise<void>;
+  /** Its own if absent. */
+  readonly clock?: FakeClock;
   readonly screen?: Screen;
   readonly openBus?: () => Promise<Bus>;
   /** Nothing is connected if absent. */
@@ -37,7 +41,7 @@ export interface RunOptions {
 export interface WatchWorld {
   readonly clock: FakeClock;
   readonly daemon: FakeBusDaemon;
-  /** The connection that the stand-in is on. */
+  /** The connection that the daemon is on. */
   readonly bus: FakeBus;
   /** Printed so far. */
   readonly printed: () => string;
@@ -52,9 +56,11 @@ export interface WatchWorld {
 const NO_CONNECTIONS: KernelView = { controllers: [], uses: new Map(), bytes: new Map() };
 
 export async function run(tool: Tool, args: readonly string[], options: RunOptions = {}) {
-  const [daemon, clock] = [new FakeBusDaemon(), new FakeClock()];
+  const { clock = new FakeClock() } = options;
+  const daemon = new FakeBusDaemon();
   const standInBus = daemon.connect();
   if (options.state !== undefined) await standIn(standInBus, tool, options.state);
+  await options.publish?.(standInBus);
   let [stdout, stderr] = ['', ''];
   let { size } = options;
   const listeners: Record<'end' | 'exit' | 'resize' | 'suspend', () => void> = {

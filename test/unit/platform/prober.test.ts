@@ -146,7 +146,10 @@ describe('an address is unreachable', () => {
     const result = await prober().probe(tcp(port), 'nvme-tcp');
     expect(result).toMatchObject({
       kind: 'unreachable',
-      error: { code: 'ECONNREFUSED', errno: 111, errorClass: 'retry' },
+      error: {
+        ...{ code: 'ECONNREFUSED', errno: 111, errorClass: 'retry' },
+        message: 'connection refused: nothing listens there (ECONNREFUSED)',
+      },
     });
   });
 

@@ -69,6 +69,10 @@ export class StacdBench extends ServiceKit {
     return this.service.preview(this.settings(text, hostnqn), removed);
   }
 
+  get discovery(): Answer<DiscoveryState> {
+    return this.#discovery;
+  }
+
   /** What stafd says, before the service has heard that there is something new. */
   set discovery(answer: Answer<DiscoveryState>) {
     this.#discovery = answer;

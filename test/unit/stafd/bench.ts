@@ -4,13 +4,20 @@ import { parseServiceConfig } from '../../../src/config/service-config.ts';
 import type { PreviewedActions } from '../../../src/core/reload-preview.ts';
 import type { TransportId } from '../../../src/nvme/transport-id.ts';
 import type { MdnsReport } from '../../../src/stafd/plan.ts';
+import { MdnsDiscovery } from '../../../src/stafd/mdns.ts';
 import { StafdService } from '../../../src/stafd/service.ts';
 import { STAFD_BUS_NAME, stafdObject, stafdSignals } from '../../../src/stafd/dbus-interface.ts';
 import type { Bus, ExportedObject } from '../../../src/ports/bus.ts';
 import type { ServiceSettings } from '../../../src/runtime/service-core.ts';
-import type { DcRecord, StafdListener, Unanswered } from '../../../src/stafd/service-types.ts';
+import type {
+  DcBrowser,
+  DcRecord,
+  StafdListener,
+  Unanswered,
+} from '../../../src/stafd/service-types.ts';
 import type { EntryFields } from '../../fakes/discovery-log.ts';
 import type { FakeTarget, TargetFields } from '../../fakes/fabrics.ts';
+import type { FakeServiceBrowser } from '../../fakes/service-browser.ts';
 import { processFacts, ServiceKit, type KitOptions } from '../service-kit.ts';
 import { found, foundSoFar } from './plan-samples.ts';
 
@@ -38,21 +45,7 @@ export class StafdBench extends ServiceKit {
     super(before, options);
     this.service = new StafdService(this.settings(text), {
       ...this.ports,
-      browser: {
-        configure: ({ config }) => {
-          this.browsed += 1;
-          this.#zeroconf = config.zeroconf;
-        },
-        look: () => (this.#zeroconf ? this.mdns : found()),
-        preview: ({ config }) => {
-          if (!config.zeroconf || this.#zeroconf) return config.zeroconf ? this.mdns : found();
-          return foundSoFar('services are looked for anew');
-        },
-        info: () => ({ 'service types': [] }),
-        unanswered: () => this.unanswered,
-        retryNow: () => void (this.retries += 1),
-        dispose: () => void (this.browserDisposed = true),
-      },
+      browser: this.#browser(options.services),
       nvmeCli: { connectAll: (device) => void this.leftToNvmeCli.push(device) },
       listener: {
         logPagesChanged: (tid, device) => {
@@ -72,6 +65,33 @@ export class StafdBench extends ServiceKit {
         },
       },
     });
+  }
+
+  #browser(services: FakeServiceBrowser | undefined): DcBrowser {
+    if (services !== undefined) {
+      const { ports } = this;
+      return new MdnsDiscovery({
+        ...{ ...ports, browser: services },
+        changed: () => {
+          this.service.sourceChanged();
+        },
+      });
+    }
+    return {
+      configure: ({ config }) => {
+        this.browsed += 1;
+        this.#zeroconf = config.zeroconf;
+      },
+      look: () => (this.#zeroconf ? this.mdns : found()),
+      preview: ({ config }) => {
+        if (!config.zeroconf || this.#zeroconf) return config.zeroconf ? this.mdns : found();
+        return foundSoFar('services are looked for anew');
+      },
+      info: () => ({ 'service types': [] }),
+      unanswered: () => this.unanswered,
+      retryNow: () => void (this.retries += 1),
+      dispose: () => void (this.browserDisposed = true),
+    };
   }
 
   async start(): Promise<this> {
