@@ -118,7 +118,7 @@ function parseObject(value: unknown): Readonly<Record<string, unknown>> {
 }
 
 /** The seven strings that name a controller, in the order of the methods that take them. */
-function tidOf(controller: Dictionary): readonly string[] {
+function tidOf(controller: Row): readonly string[] {
   return [
     'transport',
     'traddr',
@@ -127,11 +127,14 @@ function tidOf(controller: Dictionary): readonly string[] {
     'host-traddr',
     'host-iface',
     'host-nqn',
-  ].map((field) => controller[field] ?? '');
+  ].map((field) => {
+    const value = controller[field];
+    return typeof value === 'string' ? value : '';
+  });
 }
 
 /** Tells controllers apart. */
-export function controllerKey(controller: Dictionary): string {
+export function controllerKey(controller: Row): string {
   return JSON.stringify(tidOf(controller));
 }
 

@@ -17,6 +17,12 @@ export const conffiles = ['etc/stas/stacd.conf', 'etc/stas/stafd.conf', 'etc/sta
 /** Folders of the administrator's own files. */
 const emptyFolders = ['etc/stas/stacd.conf.d', 'etc/stas/stafd.conf.d'];
 
+/** What is installed to be read, with all that it links to. */
+export const readables: readonly string[] = [
+  ...['README.md', 'ARCHITECTURE.md', 'CONTRIBUTING.md', 'DISTROS.md'],
+  ...['commands', 'dbus', 'metrics'].map((name) => `docs/${name}.md`),
+];
+
 const units = [
   'nvme-stas-metrics.service',
   'nvme-stas-metrics.timer',
@@ -121,9 +127,7 @@ export async function layOut(options: {
 
   await rootOfStafd(join(tree, libFolder, 'root'));
   await install(join(import.meta.dirname, 'README.Debian'), `${docFolder}/README.Debian`);
-  for (const path of ['README.md', 'DISTROS.md', 'docs/metrics.md']) {
-    await install(join(root, path), `${docFolder}/${basename(path)}`);
-  }
+  for (const path of readables) await install(join(root, path), `${docFolder}/${path}`);
 
   for (const path of conffiles) await install(join(root, path), path);
   for (const path of emptyFolders) await mkdir(join(tree, path), { recursive: true });

@@ -1,5 +1,5 @@
 /** What has happened between two lists of a daemon's controllers. Pure. */
-import type { Row } from '../daemon.ts';
+import { controllerKey, type Row } from '../daemon.ts';
 import { text, texts } from '../explanation.ts';
 
 /** Words are added, never changed: programs read them. */
@@ -25,20 +25,6 @@ export interface ControllerChange {
   readonly before: Row | undefined;
   /** Why, in words; empty if nothing is known of that. */
   readonly reason: string;
-}
-
-const TID = [
-  'transport',
-  'traddr',
-  'trsvcid',
-  'subsysnqn',
-  'host-traddr',
-  'host-iface',
-  'host-nqn',
-] as const;
-
-function keyOf(row: Row): string {
-  return JSON.stringify(TID.map((field) => text(row, field)));
 }
 
 const CONNECTED = 'connected';
@@ -84,7 +70,7 @@ function changeOf(before: Row, after: Row): ControllerChange | undefined {
 
 /** Why it went: the setting that refuses it now, or what it was already being disconnected for. */
 function whyRemoved(row: Row, absent: readonly Row[]): string {
-  const refused = absent.find((other) => keyOf(other) === keyOf(row));
+  const refused = absent.find((other) => controllerKey(other) === controllerKey(row));
   if (refused !== undefined) return text(refused, 'why');
   return text(row, 'state') === 'disconnecting' ? text(row, 'why') : '';
 }
@@ -107,9 +93,9 @@ export function changesBetween(
     return { event, controller, before: undefined, reason: why === '' ? source : why };
   };
   if (before === undefined) return after.map((row) => appeared('present', row));
-  const former = new Map(before.map((row) => [keyOf(row), row]));
-  const current = new Set(after.map(keyOf));
-  const removed = before.filter((row) => !current.has(keyOf(row)));
+  const former = new Map(before.map((row) => [controllerKey(row), row]));
+  const current = new Set(after.map(controllerKey));
+  const removed = before.filter((row) => !current.has(controllerKey(row)));
   return [
     ...removed.map((controller): ControllerChange => ({
       event: 'removed',
@@ -118,7 +104,7 @@ export function changesBetween(
       reason: whyRemoved(controller, absent),
     })),
     ...after.flatMap((row) => {
-      const was = former.get(keyOf(row));
+      const was = former.get(controllerKey(row));
       const change = was === undefined ? appeared('added', row) : changeOf(was, row);
       return change === undefined ? [] : [change];
     }),
@@ -127,6 +113,6 @@ export function changesBetween(
 
 /** Whether some controller of the former list is missing. */
 export function hasRemoved(before: readonly Row[] | undefined, after: readonly Row[]): boolean {
-  const current = new Set(after.map(keyOf));
-  return before?.some((row) => !current.has(keyOf(row))) === true;
+  const current = new Set(after.map(controllerKey));
+  return before?.some((row) => !current.has(controllerKey(row))) === true;
 }

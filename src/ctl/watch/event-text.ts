@@ -84,15 +84,23 @@ const LONGEST_WORD = Math.max(
   ).map((word) => word.length),
 );
 
-/** The address, as far as one tells it from others by heart. */
-function addressOf(row: Row): string {
-  return ['transport', 'traddr', 'trsvcid', 'host-iface']
+const PLACE = ['transport', 'traddr', 'trsvcid', 'host-iface'];
+
+/** These of its fields that it has. */
+function fieldsOf(row: Row, fields: readonly string[]): string {
+  return fields
     .map((field) => text(row, field))
     .filter((part) => part !== '')
     .join(' ');
 }
 
-function lineAfterTime(tool: Tool, event: WatchEvent, screen: Screen): string {
+/** `place`: the fields that say between which addresses it is. */
+function lineAfterTime(
+  tool: Tool,
+  event: WatchEvent,
+  screen: Screen,
+  place: readonly string[],
+): string {
   if (event.kind === 'daemon') {
     const isBack = event.event === 'daemon-started';
     return paint(
@@ -103,18 +111,22 @@ function lineAfterTime(tool: Tool, event: WatchEvent, screen: Screen): string {
   }
   const { controller } = event;
   const word = paint(event.event.padEnd(LONGEST_WORD), eventTone(event), screen);
-  const rest = [addressOf(controller), words(event), text(controller, 'subsysnqn')];
+  const rest = [fieldsOf(controller, place), words(event), text(controller, 'subsysnqn')];
   return [word, ...rest.map(shown)].join('  ');
 }
 
-/** For a terminal, whose lines end at its edge: the NQN, which the table has too, comes last. */
+/**
+ * For a terminal, whose lines end at its edge: the NQN, which the table has too, comes last, and the
+ * host's address is left to the table.
+ */
 export function screenLine(tool: Tool, { at, event }: TimedEvent, screen: Screen): string {
-  return `${timeOfDay(at)}  ${lineAfterTime(tool, event, screen)}`;
+  return `${timeOfDay(at)}  ${lineAfterTime(tool, event, screen, PLACE)}`;
 }
 
 /** For a pipe or a file. Ends with a newline. */
 export function pipeLine(tool: Tool, { at, event }: TimedEvent, screen: Screen): string {
-  return `${dateAndTime(at)}  ${lineAfterTime(tool, event, screen)}\n`;
+  const place = [...PLACE, 'host-traddr'];
+  return `${dateAndTime(at)}  ${lineAfterTime(tool, event, screen, place)}\n`;
 }
 
 /** For programs: one object. Ends with a newline. */

@@ -8,15 +8,8 @@ export function row(
   return {
     ...{ transport: 'tcp', traddr, trsvcid: '4420', subsysnqn: `nqn.of-${traddr}` },
     ...{ 'host-traddr': '', 'host-iface': '', 'host-nqn': '' },
-    ...{
-      device: '',
-      'kernel-state': '',
-      state: 'connected',
-      why: '',
-      next: '',
-      attempts: 0,
-      sources: [],
-    },
+    ...{ device: '', 'kernel-state': '', state: 'connected' },
+    ...{ why: '', next: '', attempts: 0, sources: [] },
     ...{ 'last-error': '', 'last-error-code': '', 'kept-because': '' },
     ...fields,
   };
