@@ -120,7 +120,12 @@ export function bundleOptions(version: string) {
     platform: 'node',
     format: 'esm',
     target: 'node20',
-    keepNames: true,
+    // A process keeps its program's text. Stack traces show names, and count lines: these stay
+    // (minifySyntax takes names). ASCII alone, as V8 makes two bytes of each character otherwise:
+    // hence no comments. The package has all licences in one file.
+    minifyWhitespace: true,
+    lineLimit: 120,
+    legalComments: 'none',
     external: [...nativePackages, ...neverLoaded],
     loader: textLoaders(),
     define: { __VERSION__: JSON.stringify(version) },

@@ -58,15 +58,28 @@ const snapshotScripts = [
   ['snapshot.sh', 0o644],
 ] as const;
 
+/** Of Node, for the daemons: make-snapshots has the same. */
+const daemonFlags = '--jitless --no-expose-wasm --optimize-for-size --single-threaded-gc';
+
+/** Of the environment, for the daemons: what is already set stays. */
+const daemonSettings = {
+  UV_THREADPOOL_SIZE: 32,
+  // glibc's own value, which it raises by itself unless it is set: what is freed goes back.
+  MALLOC_TRIM_THRESHOLD_: 131_072,
+  // One heap for all threads: glibc makes up to eight a processor.
+  MALLOC_ARENA_MAX: 1,
+};
+
 /**
  * How each program is started.
  *
  * Without a just-in-time compiler Node runs under MemoryDenyWriteExecute; its WebAssembly, which
- * needs the compiler, is switched off with it, or Node says so on each start.
+ * needs the compiler, is switched off with it, or Node says so on each start. A daemon rather
+ * collects its garbage more often than that it keeps it, and with no threads for that.
  */
 export const wrappers = [
-  { path: 'usr/sbin/stafd', flags: '--jitless --no-expose-wasm', daemon: true },
-  { path: 'usr/sbin/stacd', flags: '--jitless --no-expose-wasm', daemon: true },
+  { path: 'usr/sbin/stafd', flags: daemonFlags, daemon: true },
+  { path: 'usr/sbin/stacd', flags: daemonFlags, daemon: true },
   { path: 'usr/bin/stafctl', flags: '', daemon: false },
   { path: 'usr/bin/stacctl', flags: '', daemon: false },
   { path: 'usr/bin/stasadm', flags: '--jitless --no-expose-wasm', daemon: false },
@@ -82,8 +95,9 @@ export function wrapperText({ path, flags, daemon }: (typeof wrappers)[number]):
   const lines = ['#!/bin/sh'];
   if (daemon) {
     lines.push(
-      ': "${UV_THREADPOOL_SIZE:=32}"',
-      'export UV_THREADPOOL_SIZE',
+      ...Object.entries(daemonSettings).map(
+        ([key, value]) => `: "\${${key}:=${String(value)}}"; export ${key}`,
+      ),
       // A file that cannot be read would end the shell.
       'snapshot=',
       `[ -r /${libFolder}/snapshot.sh ] && . /${libFolder}/snapshot.sh && use_snapshot ${name}`,

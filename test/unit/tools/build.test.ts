@@ -55,6 +55,23 @@ describe('buildPrograms', () => {
     expect(await readFile(join(root, 'dist/stafd.cjs'), 'utf8')).toContain('ACTION=="change"');
   });
 
+  it('makes programs of ASCII, whose stack traces have names and lines', async () => {
+    const text = [
+      '// Whatever it says: “…”',
+      'class Prober { /** It “probes”. */ probe(): string {',
+      "  return '“' + [1].map(function attempt() { return new Error().stack ?? ''; }).join(); } }",
+      'console.log(new Prober().probe());',
+    ];
+    await put('src/stafd/main.ts', text.join('\n'));
+    await build();
+    const program = await readFile(join(root, 'dist/stafd.cjs'));
+    expect(program.every((byte) => byte < 0x80)).toBe(true);
+    const { stdout } = spawnSync(process.execPath, [join(root, 'dist/stafd.cjs')]);
+    expect(String(stdout)).toMatch(
+      /^“Error\n +at attempt \(.*stafd\.cjs:\d+:\d+\)\n(?:.*\n)* +at Prober\.probe \(/,
+    );
+  });
+
   it('names the program and the file when an entry is missing', async () => {
     await rm(join(root, 'src/stasadm/main.ts'));
     await expect(build()).rejects.toThrow(
