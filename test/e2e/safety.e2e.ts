@@ -14,6 +14,7 @@ import {
   type KernelView,
   type Lab,
 } from './lab.ts';
+import { installManyProbes, manyProbes, remains } from './many-probes.ts';
 import { lab } from './vitest-lab.ts';
 
 const COUNT = 64;
@@ -192,6 +193,41 @@ describe('sixty-four connections outlive the daemons', () => {
     expect(before.map(identity)).toEqual(expect.arrayContaining(after.map(identity)));
     expect(busy.map(({ failed }) => failed)).toEqual(Array.from({ length: FEW }, () => 0));
     [before, sockets] = [after, left];
+  });
+
+  it('two thousand probes of their target and of their discovery controller', async () => {
+    const [ports, modes, each] = [[4420, 8009], ['nvme-tcp', 'tcp'] as const, 500];
+    await installManyProbes(here);
+    // What a target takes once, whoever comes, it has taken then.
+    for (const port of ports) await manyProbes(here, port, 'nvme-tcp', 100);
+    const atFirst = await remains(here, ports);
+    for (const port of ports) {
+      for (const mode of modes) {
+        const { cpuMs, tookMs, ...outcome } = await manyProbes(here, port, mode, each);
+        expect(outcome).toEqual({ reachable: each, failures: [] });
+        process.stderr.write(
+          `a ${mode} probe of port ${String(port)}: ${(tookMs / each).toFixed(1)} ms, ${(cpuMs / each).toFixed(1)} ms of them at work\n`,
+        );
+      }
+    }
+    const inTheEnd = await remains(here, ports);
+    expect(inTheEnd.sockets).toEqual(atFirst.sockets);
+    // Not one socket, or queue of the target, for each probe: that would be some 4 KiB.
+    expect(inTheEnd.slabKiB - atFirst.slabKiB).toBeLessThan(each);
+    const { controllers } = (await here.dc({ op: 'status' })) as {
+      controllers: readonly { connections: readonly unknown[] }[];
+    };
+    expect(controllers.map(({ connections }) => connections.length)).toEqual([1]);
+
+    // The target's controller IDs are the lowest that are free.
+    const argument = `-n ${subsystemNqn(FEW)}`;
+    await here.machine.sh(`nvme connect -t tcp -a 127.0.0.1 -s 4420 ${argument}`);
+    const another = liveIo(await here.kernel()).find(
+      ({ subsysnqn }) => subsysnqn === subsystemNqn(FEW),
+    );
+    expect(Number(another?.cntlid)).toBeLessThanOrEqual(FEW + 1);
+    await here.machine.sh(`nvme disconnect ${argument}`);
+    await expectSame(another?.device);
   });
 
   it('a start of stacd, which remembers nothing, without stafd; and that one later, with a damaged memory', async () => {
