@@ -23,6 +23,7 @@ export function seen(
   kernel: KernelController,
   now: number,
 ): Step {
+  if (kernel === phase.kernel) return stay(model);
   const { device, state } = kernel;
   const next: ControllerModel = { ...model, phase: { ...phase, kernel } };
   const [was, is] = [isInterrupted(phase.kernel), isInterrupted(kernel)];

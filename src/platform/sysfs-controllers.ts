@@ -50,6 +50,8 @@ interface Known {
   fixed: FixedFields | undefined;
   /** It was seen not live since `fixed` was read. */
   outdated: boolean;
+  /** What was made of it, and of which `address`: the same object as long as nothing changes. */
+  made: { readonly controller: KernelController; readonly address: string } | undefined;
   /** The directory's link count, which its subdirectories make, when children were last seen. */
   linksWithChildren: bigint | undefined;
 }
@@ -224,7 +226,14 @@ export class SysfsControllers {
       known.outdated = false;
     }
     known.linksWithChildren = hasChildren ? identity.links : undefined;
-    return Object.freeze({
+    const before = known.made;
+    const same =
+      !byName &&
+      before?.address === address &&
+      before.controller.state === state &&
+      before.controller.hasChildren === hasChildren;
+    if (same) return before.controller;
+    const controller = Object.freeze({
       device,
       instance: known.instance,
       state,
@@ -232,6 +241,8 @@ export class SysfsControllers {
       ...fixed,
       ...parseAddress(address),
     });
+    known.made = { controller, address };
+    return controller;
   }
 
   #open(device: string, directory: string, instance: string): Known | undefined {
@@ -241,6 +252,7 @@ export class SysfsControllers {
       address: openAttribute(directory, 'address'),
       fixed: undefined,
       outdated: false,
+      made: undefined,
       linksWithChildren: undefined,
     };
     this.#known.set(device, known);

@@ -5,6 +5,8 @@
  * - never two passes at a time; a mark during a pass causes one more afterwards;
  * - a marked pass runs when nothing was marked for QUIET_MS, at the latest LATEST_MS after the
  *   first mark;
+ * - where it can be within that time, passes take at most one part in 1 + REST_FACTOR of it: a stream
+ *   of marks, one for each of many connections, must not become one of passes over all of them;
  * - a pass that fails is reported and does not end the loop.
  */
 import type { Disposable } from '../ports/disposable.ts';
@@ -12,6 +14,7 @@ import type { Clock } from '../ports/host.ts';
 
 const QUIET_MS = 100;
 const LATEST_MS = 1_000;
+const REST_FACTOR = 2;
 
 export class Coalescer implements Disposable {
   readonly #clock: Clock;
@@ -19,6 +22,8 @@ export class Coalescer implements Disposable {
   readonly #onError: (thrown: unknown) => void;
   #timer: Disposable | undefined;
   #firstMark: number | undefined;
+  /** Until when the last pass is to be the last. */
+  #restUntil = -Infinity;
   #running: Promise<void> | undefined;
   #disposed = false;
 
@@ -33,8 +38,7 @@ export class Coalescer implements Disposable {
     if (this.#disposed) return;
     const now = this.#clock.now();
     this.#firstMark ??= now;
-    if (this.#running !== undefined) return;
-    this.#arm(Math.min(now + QUIET_MS, this.#firstMark + LATEST_MS) - now);
+    if (this.#running === undefined) this.#armMarked(now, this.#firstMark);
   }
 
   /** Look at once, or right after the pass at hand. */
@@ -55,6 +59,11 @@ export class Coalescer implements Disposable {
     this.#timer = undefined;
   }
 
+  #armMarked(now: number, firstMark: number): void {
+    const wanted = Math.max(now + QUIET_MS, this.#restUntil);
+    this.#arm(Math.min(wanted, firstMark + LATEST_MS) - now);
+  }
+
   #arm(ms: number): void {
     this.#timer?.dispose();
     this.#timer = this.#clock.setTimer(Math.max(0, ms), () => {
@@ -65,17 +74,17 @@ export class Coalescer implements Disposable {
 
   async #run(): Promise<void> {
     this.#firstMark = undefined;
+    const begun = this.#clock.now();
     try {
       await this.#pass();
     } catch (thrown) {
       this.#onError(thrown);
     }
     this.#running = undefined;
+    const now = this.#clock.now();
+    this.#restUntil = now + REST_FACTOR * (now - begun);
     // A mark during the pass armed nothing.
     const marked = this.#firstMark as number | undefined;
-    if (marked !== undefined && !this.#disposed) {
-      const now = this.#clock.now();
-      this.#arm(Math.min(now + QUIET_MS, marked + LATEST_MS) - now);
-    }
+    if (marked !== undefined && !this.#disposed) this.#armMarked(now, marked);
   }
 }

@@ -150,8 +150,8 @@ export class ControllerDriver implements Disposable {
     if (held === undefined) return;
     const now = snapshot.get(held.device);
     const complete = now?.instance === held.instance && now.state === 'live';
-    if (complete) this.feed({ kind: 'observed', kernel: now });
-    else void this.#look(held);
+    if (!complete) void this.#look();
+    else if (now !== held) this.feed({ kind: 'observed', kernel: now });
   }
 
   dispose(): void {
@@ -163,11 +163,10 @@ export class ControllerDriver implements Disposable {
     this.#deps.queue.dequeue(this.key);
   }
 
-  /**
-   * A picture in which it is missing, or not live, may be from before it was connected, when sysfs
-   * does not say yet what it is: the device itself decides.
-   */
-  async #look(held: KernelController): Promise<void> {
+  /** Compares with the device itself: a picture may be from before sysfs said what it is. */
+  async #look(): Promise<void> {
+    const held = this.kernel;
+    if (held === undefined) return;
     try {
       const now = await this.#deps.index.read(held.device);
       if (this.kernel?.instance !== held.instance) return;
@@ -356,8 +355,7 @@ export class ControllerDriver implements Disposable {
     try {
       const { log, ...done } = await this.#command(op, kernel, pleo);
       if (this.#operation !== operation) return;
-      const verdict = log === undefined ? {} : this.#judge(kernel, log, begunAt);
-      this.feed({ kind: 'done', op, ...done, ...verdict });
+      this.feed({ kind: 'done', op, ...done, ...(log && this.#judge(kernel, log, begunAt)) });
     } catch (thrown) {
       if (this.#operation !== operation) return;
       this.feed({ kind: 'failed', op, error: toPortError(thrown) });

@@ -144,7 +144,9 @@ export class ControllerSet<Extra> implements Disposable {
 
   /** Begins to look for its connection; nothing if it has begun. */
   start(key: TidKey): void {
-    this.#records.get(key)?.driver.feed({ kind: 'start' });
+    const driver = this.#records.get(key)?.driver;
+    const phase = driver?.model.phase.kind;
+    if (phase === 'idle' || phase === 'resting') driver?.feed({ kind: 'start' });
   }
 
   remove(key: TidKey, keepConnection: boolean): void {

@@ -28,6 +28,8 @@ export class LastKnownConfig<T> {
   #pending: string | undefined;
   #writing: Promise<void> | undefined;
   #failing = false;
+  /** What was saved last was made of these; undefined if it may not be on disk. */
+  #parts: readonly unknown[] | undefined;
 
   /** `parse` checks the content and returns undefined for what it does not trust. */
   constructor(deps: LastKnownConfigDeps, parse: (content: unknown) => T | undefined) {
@@ -64,6 +66,18 @@ export class LastKnownConfig<T> {
     if (text === (this.#pending ?? this.#written)) return;
     this.#pending = text;
     this.#writing ??= this.#writeAll();
+  }
+
+  /**
+   * Saves what `content` makes of the parts, each of which is replaced when it changes: the same ones
+   * as before are not looked at any further.
+   */
+  saveParts(parts: readonly unknown[], content: () => unknown): void {
+    const before = this.#parts;
+    const same = before?.length === parts.length && parts.every((part, at) => part === before[at]);
+    if (same) return;
+    this.#parts = parts;
+    this.save(content());
   }
 
   /** Resolves when everything saved so far was written or given up. */
@@ -104,6 +118,7 @@ export class LastKnownConfig<T> {
         this.#failing = false;
       } catch (thrown) {
         this.#written = undefined;
+        this.#parts = undefined;
         if (!this.#failing) {
           const { message } = toPortError(thrown);
           this.#deps.log.warning(`Cannot write the last known configuration: ${message}`);

@@ -268,10 +268,10 @@ export class ServiceCore<Extra extends ServiceExtra, Saved> {
         case 'keep': {
           const record = this.controllers.get(action.key);
           if (record === undefined) break;
-          if (!sameSources(record.sources, action.sources) || record.keptBecause !== action.why) {
-            this.#news.mark();
-          }
-          record.sources = action.sources;
+          const same = sameSources(record.sources, action.sources);
+          if (!same || record.keptBecause !== action.why) this.#news.mark();
+          // The same one as long as it is: what is saved is compared by that.
+          if (!same) record.sources = action.sources;
           record.keptBecause = action.why;
           if (action.wanted !== undefined) record.extra = rules.kept(record, action.wanted.extra);
           // One that was remembered is started by the first plan that keeps it.

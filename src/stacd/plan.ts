@@ -22,7 +22,7 @@ import type { InterfaceAddressLike } from '../nvme/connection-match.ts';
 import type { ConnectOptions } from '../nvme/connect-options.ts';
 import { entryToTid, hasNcc, type DiscoveryEntry } from '../nvme/discovery-log.ts';
 import type { KernelController } from '../nvme/kernel-controller.ts';
-import { makeTid, tidKey, type TidKey, type TransportId } from '../nvme/transport-id.ts';
+import { tidKey, type TidKey, type TransportId } from '../nvme/transport-id.ts';
 
 /** One DC as stafd reports it. */
 export interface ReportedDc {
@@ -191,6 +191,8 @@ export function wantedControllers(
       return;
     }
     before.sources.add(source);
+    const same = before.extra.entry !== undefined && (!before.extra.ncc || extra.ncc);
+    if (same) return;
     before.extra = {
       options: before.extra.options,
       hostId: before.extra.hostId,
@@ -222,11 +224,10 @@ function ioTid(
   dc: TransportId,
   snapshot: Pick<StacdSnapshot, 'config' | 'hostNqn'>,
 ): TransportId {
-  const tid = entryToTid(entry, dc);
-  return makeTid({
-    ...tid,
-    hostIface: snapshot.config.ignoreIface ? '' : tid.hostIface,
-    hostNqn: tid.hostNqn === '' ? snapshot.hostNqn : tid.hostNqn,
+  return entryToTid(entry, {
+    hostTraddr: dc.hostTraddr,
+    hostIface: snapshot.config.ignoreIface ? '' : dc.hostIface,
+    hostNqn: dc.hostNqn === '' ? snapshot.hostNqn : dc.hostNqn,
   });
 }
 

@@ -381,12 +381,15 @@ export class StacdService {
   }
 
   #save(): void {
-    const saved = this.#core.controllers.live().map(({ driver, extra, sources }): SavedIoc => ({
-      tid: driver.tid,
-      hostId: extra.hostId,
-      sources: [...sources],
-    }));
-    this.#core.lkc.save(dumpLkc(saved));
+    const live = this.#core.controllers.live();
+    const parts = live.flatMap(({ driver, extra, sources }) => [driver.tid, extra.hostId, sources]);
+    this.#core.lkc.saveParts(parts, () =>
+      dumpLkc(
+        live.map(({ driver: { tid }, extra: { hostId }, sources }): SavedIoc => {
+          return { tid, hostId, sources: [...sources] };
+        }),
+      ),
+    );
   }
 }
 

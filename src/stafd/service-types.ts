@@ -63,6 +63,11 @@ export function savedDc({ driver, extra, sources }: DcRecord): SavedDc {
   return { tid: driver.tid, origin, hostId, sources: [...sources], log };
 }
 
+/** What {@link savedDc} is made of: each is replaced when it changes. */
+export function savedParts({ driver, extra, sources }: DcRecord): readonly unknown[] {
+  return [driver.tid, extra.origin, extra.hostId, sources, extra.log];
+}
+
 /** Who hears of changes: the D-Bus interface. */
 export interface StafdListener {
   logPagesChanged(tid: TransportId, device: string): void;

@@ -40,6 +40,7 @@ import { Settling } from './settling.ts';
 import {
   dcSnapshot,
   savedDc,
+  savedParts,
   silentSince,
   type DcData,
   type DcRecord,
@@ -356,7 +357,9 @@ export class StafdService {
   }
 
   #save(): void {
-    const saved = this.#core.controllers.live().map(savedDc);
-    this.#core.lkc.save(dumpLkc({ settled: this.settled, controllers: saved }));
+    const live = this.#core.controllers.live();
+    const { settled } = this;
+    const parts = [settled, ...live.flatMap(savedParts)];
+    this.#core.lkc.saveParts(parts, () => dumpLkc({ settled, controllers: live.map(savedDc) }));
   }
 }

@@ -235,3 +235,22 @@ describe('the attribute address', () => {
     expect(parseAddress(text)).toEqual({ ...none, ...expected });
   });
 });
+
+test('gives the same object as long as nothing changes', async () => {
+  addController('nvme0');
+  addController('nvme1', { state: 'connecting' });
+  const sysfs = new SysfsControllers(root);
+  const before = await sysfs.list();
+  expect((await sysfs.list())[0]).toBe(before[0]);
+  expect(await sysfs.read('nvme0')).toBe(before[0]);
+  write('nvme0', 'address', 'traddr=192.0.2.1,trsvcid=4420,src_addr=192.0.2.10');
+  const moved = await sysfs.read('nvme0');
+  expect(moved?.srcAddr).toBe('192.0.2.10');
+  write('nvme0', 'state', 'resetting');
+  expect((await sysfs.read('nvme0'))?.state).toBe('resetting');
+  write('nvme0', 'state', 'live');
+  write('nvme0', 'cntrltype', 'discovery');
+  expect(await sysfs.read('nvme0')).toMatchObject({ state: 'live', cntrltype: 'discovery' });
+  write('nvme1', 'cntrltype', 'discovery');
+  expect((await sysfs.list())[1]?.cntrltype).toBe('discovery');
+});

@@ -101,3 +101,23 @@ test('is idle when the pass at hand is done', async () => {
   expect(idle).toBe(true);
   expect(clock.pendingTimers).toBe(0);
 });
+
+test('rests twice as long as a pass took, but never longer than a second', async () => {
+  let took = 200;
+  const { clock, coalescer, passes } = bench(
+    () => new Promise((resolve) => void clock.setTimer(took, resolve)),
+  );
+  for (let ms = 0; ms < 2_000; ms += 10) {
+    if (ms % 150 === 0) coalescer.mark();
+    await clock.advance(10);
+  }
+  expect(passes).toEqual([100, 700, 1_300, 1_900]);
+  took = 1_000;
+  await clock.advance(10_000);
+  coalescer.markNow();
+  await clock.advance(1_000);
+  passes.length = 0;
+  coalescer.mark();
+  await clock.advance(2_000);
+  expect(passes).toEqual([14_000]);
+});

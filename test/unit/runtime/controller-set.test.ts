@@ -310,3 +310,17 @@ test('knows the one that holds a device through changes of both', async () => {
   bench.set.remove(tidKey(tid()), true);
   expect(bench.set.holding('nvme1')).toEqual([]);
 });
+
+test('an observation that shows nothing new is none', async () => {
+  const bench = await new Bench().connected(tid());
+  const feeds = vi.spyOn(ControllerDriver.prototype, 'feed');
+  bench.set.observe(await bench.index.get(0));
+  bench.set.start(tidKey(tid()));
+  await settle();
+  expect(feeds).not.toHaveBeenCalled();
+  bench.devices.update('nvme0', { srcAddr: '10.0.0.9' });
+  bench.set.observe(await bench.index.get(0));
+  expect(feeds).toHaveBeenCalledTimes(1);
+  expect(bench.set.get(tidKey(tid()))?.driver.kernel?.srcAddr).toBe('10.0.0.9');
+  vi.restoreAllMocks();
+});

@@ -158,3 +158,41 @@ describe('a remembered controller', () => {
     expect(stafd.parseLkc({ settled: true, controllers: [item] })).toBeUndefined();
   });
 });
+
+describe('saving what is made of parts', () => {
+  function counted() {
+    const world = bench();
+    const made: number[] = [];
+    const save = (parts: readonly unknown[], content: number): void => {
+      world.lkc.saveParts(parts, () => {
+        made.push(content);
+        return content;
+      });
+    };
+    return { ...world, made, save };
+  }
+
+  test('looks at nothing while all parts are the same ones', async () => {
+    const { file, lkc, made, save } = counted();
+    const [one, other] = [{}, {}];
+    save([one, other], 1);
+    save([one, other], 2);
+    save([one], 3);
+    save([other], 4);
+    save([other], 5);
+    await lkc.flush();
+    expect(made).toEqual([1, 3, 4]);
+    expect(file.text).toContain('"content":4');
+  });
+
+  test('tries again with the same parts what could not be written', async () => {
+    const { file, lkc, save } = counted();
+    const part = {};
+    file.writes.failNext(new PortError('no', full));
+    save([part], 1);
+    await lkc.flush();
+    save([part], 2);
+    await lkc.flush();
+    expect(file.text).toContain('"content":2');
+  });
+});
