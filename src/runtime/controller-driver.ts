@@ -169,7 +169,13 @@ export class ControllerDriver implements Disposable {
     if (held === undefined) return;
     try {
       const now = await this.#deps.index.read(held.device);
-      if (this.kernel?.instance !== held.instance) return;
+      const { kernel } = this;
+      if (kernel?.instance !== held.instance) return;
+      if (kernel !== held) {
+        // Something was heard of it meanwhile, which what was read may be older than.
+        await this.#look(kernel);
+        return;
+      }
       this.feed({ kind: 'observed', kernel: now?.instance === held.instance ? now : undefined });
     } catch {
       // The next pass looks again.

@@ -69,6 +69,27 @@ test('the history of a subsystem is all that happened to it, in order, each chan
   }
 });
 
+test('a connection that comes back while it is looked at is not told to be lost again', async () => {
+  const bench = new StacdBench('');
+  bench.target(A, 'nqn.0');
+  await bench.start();
+  await bench.says(listed(1));
+  const before = history(bench, 'nqn.0').length;
+  await bench.clock.advance(10_000);
+  const lost = bench.devices.update('nvme0', { state: 'connecting' });
+  bench.devices.reads.hold();
+  await bench.clock.advance(61_000);
+  const look = bench.devices.reads.pendingCall();
+  bench.devices.update('nvme0', { state: 'live' });
+  bench.devices.emit({ kind: 'nvme-event', device: 'nvme0', event: 'connected' });
+  look.resolve(lost);
+  bench.devices.reads.release();
+  await bench.clock.advance(61_000);
+  expect(history(bench, 'nqn.0').slice(before)).toEqual([
+    'notice:  | nvme0 - The connection was lost, and the kernel has made it again',
+  ]);
+});
+
 test('each of many removals that are held back is in the history of its subsystem', async () => {
   const bench = new StacdBench('');
   for (let index = 0; index < 20; index += 1) bench.target(A, `nqn.${String(index)}`);
