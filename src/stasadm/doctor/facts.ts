@@ -90,6 +90,12 @@ export interface Unit {
   readonly enabled: Answer<string>;
 }
 
+/**
+ * How it is with a daemon's start-up snapshot: it `fits`; it is `outdated`, made of another Node,
+ * program or processor; there is none (`missing`); the last start from it `failed`, or is under way.
+ */
+export type Snapshot = 'fits' | 'outdated' | 'missing' | 'failed';
+
 export interface DaemonFacts {
   readonly policy: Answer<BusPolicy>;
   /** Undefined: nobody has its name. */
@@ -97,6 +103,8 @@ export interface DaemonFacts {
   readonly unit: Unit;
   /** Whether its program is that of the Python nvme-stas; undefined: there is none. */
   readonly program: Answer<'python' | 'other' | undefined>;
+  /** Undefined: it is not installed so that it has one. */
+  readonly snapshot: Answer<Snapshot | undefined>;
 }
 
 export interface Avahi {

@@ -1,7 +1,7 @@
 /** The bus, the daemons, and other programs that would do their work. */
 import type { Answer } from '../../core/answer.ts';
 import { ifKnown, type Check } from './check.ts';
-import type { DaemonName, Facts, OtherUnit } from './facts.ts';
+import type { DaemonName, Facts, OtherUnit, Snapshot } from './facts.ts';
 import { failure, listed, notKnown, ok, warning, type Verdict } from './finding.ts';
 
 function bus(facts: Facts): Verdict {
@@ -77,6 +77,30 @@ function daemonCheck(daemon: DaemonName): Check {
     });
   };
   return { id: `daemon-${daemon}`, title: daemon, judge };
+}
+
+const MAKE_SNAPSHOTS = '/usr/lib/nvme-stas-node/make-snapshots';
+
+/** What is wrong with it, as words that continue "it starts slowly: ". */
+const SNAPSHOT_WORDS: Readonly<Record<Exclude<Snapshot, 'fits'>, string>> = {
+  outdated: 'its start-up snapshot is of another program, Node or processor than there is',
+  missing: 'there is no start-up snapshot of it',
+  failed: 'the last start from its snapshot did not succeed, so that it is left alone',
+};
+
+/** None where the package does not run: there every start is as slow. */
+function snapshotCheck(daemon: DaemonName): Check {
+  const judge = (facts: Facts): Verdict | undefined => {
+    const { snapshot } = facts.daemons[daemon];
+    if (!facts.booted || (snapshot.kind === 'known' && snapshot.value === undefined))
+      return undefined;
+    return ifKnown(facts, snapshot, (state) =>
+      state === 'fits' || state === undefined
+        ? ok('it starts from a snapshot of its program')
+        : warning(`it starts slowly: ${SNAPSHOT_WORDS[state]}`, `${MAKE_SNAPSHOTS} (as root)`),
+    );
+  };
+  return { id: `snapshot-${daemon}`, title: `Start of ${daemon}`, judge };
 }
 
 /** What a unit is doing or will do; undefined: it is not there, or switched off. */
@@ -195,6 +219,8 @@ export const SERVICE_CHECKS: readonly Check[] = [
   policy('stacd'),
   daemonCheck('stafd'),
   daemonCheck('stacd'),
+  snapshotCheck('stafd'),
+  snapshotCheck('stacd'),
   { id: 'nvme-cli', title: 'nvme-cli', judge: nvmeCli },
   { id: 'udev-rules', title: "nvme-cli's udev rules", judge: udevRules },
   { id: 'nvme-discoverd', title: 'nvme-discoverd', judge: discoverd },

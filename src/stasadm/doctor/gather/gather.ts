@@ -23,6 +23,7 @@ import {
   gatherProgram,
   gatherRules,
 } from './services.ts';
+import { gatherSnapshot } from './snapshots.ts';
 import { within, type CallableBus, type World } from './world.ts';
 
 interface BusFacts extends Pick<Facts, 'bus' | 'units'> {
@@ -118,6 +119,7 @@ export async function gather(world: World, program: string): Promise<Facts> {
       owner: asked.owners[daemon],
       unit: asked.daemonUnits[daemon],
       program: gatherProgram(world, daemon),
+      snapshot: gatherSnapshot(world, daemon),
     })),
     units: asked.units,
     avahi: {

@@ -6,7 +6,7 @@ import { entry, HEALTHY, LOADED } from './healthy.ts';
 import { IDENTITY_ROWS } from './identity-rows.ts';
 import { KERNEL_ROWS } from './kernel-rows.ts';
 import { NETWORK_ROWS } from './network-rows.ts';
-import { NOT_SEEN, configured, tcpModule, type Row } from './row-kit.ts';
+import { NOT_SEEN, configured, stafd, tcpModule, type Row } from './row-kit.ts';
 import { SERVICE_ROWS } from './service-rows.ts';
 
 const ROWS: readonly Row[] = [...KERNEL_ROWS, ...IDENTITY_ROWS, ...SERVICE_ROWS, ...NETWORK_ROWS];
@@ -30,9 +30,17 @@ describe('stasadm doctor', () => {
 
   it('has a row for every severity but ok of every check', () => {
     const told = new Set(ROWS.map(([id]) => id.replace('stacd', 'stafd')));
-    const other = ['module-nvme-fabrics', 'bus-policy-stacd', 'daemon-stacd'];
+    const other = ['module-nvme-fabrics', 'bus-policy-stacd', 'daemon-stacd', 'snapshot-stacd'];
     const ids = examine(HEALTHY).map(({ id }) => id);
     expect(ids.filter((id) => !told.has(id) && !other.includes(id))).toEqual([]);
+  });
+
+  it('does not speak of snapshots where there are none to be', () => {
+    const told = (facts: Partial<Facts>) =>
+      examine({ ...HEALTHY, ...facts }).some(({ id }) => id === 'snapshot-stafd');
+    expect(told({})).toBe(true);
+    expect(told({ booted: false })).toBe(false);
+    expect(told(stafd({ snapshot: known(undefined) }))).toBe(false);
   });
 
   it('asks for the modules of other transports only where the configuration names them', () => {
@@ -83,12 +91,14 @@ describe('stasadm doctor', () => {
           policy: NOT_SEEN,
           owner: NOT_SEEN,
           program: NOT_SEEN,
+          snapshot: NOT_SEEN,
           unit: { active: NOT_SEEN, enabled: NOT_SEEN },
         },
         stacd: {
           policy: NOT_SEEN,
           owner: NOT_SEEN,
           program: NOT_SEEN,
+          snapshot: NOT_SEEN,
           unit: { active: NOT_SEEN, enabled: NOT_SEEN },
         },
       },

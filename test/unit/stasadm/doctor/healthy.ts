@@ -61,6 +61,7 @@ export function daemonFacts(name: 'staf' | 'stac', rest: Partial<DaemonFacts> = 
     owner: known({ reply: 'answers', isPython: false }),
     unit: { active: known('active'), enabled: known('enabled') },
     program: known('other'),
+    snapshot: known('fits'),
     ...rest,
   };
 }
