@@ -303,15 +303,10 @@ export class ControllerDriver implements Disposable {
   }
 
   async #connectFailed(error: PortError, heldMs: number): Promise<void> {
-    if (error.code === 'EALREADY') {
-      // Somebody else was faster.
-      const existing = await this.#findExisting(0);
-      if (existing !== undefined) {
-        this.feed({ kind: 'connected', kernel: existing, adopted: true });
-        return;
-      }
-    }
-    this.feed({ kind: 'connect-failed', error, heldMs });
+    // Somebody else was faster.
+    const existing = error.code === 'EALREADY' ? await this.#findExisting(0) : undefined;
+    if (existing === undefined) this.feed({ kind: 'connect-failed', error, heldMs });
+    else this.feed({ kind: 'connected', kernel: existing, adopted: true });
   }
 
   /** The kernel's own connection to this controller, whoever made it. */
