@@ -170,13 +170,10 @@ export class ControllerDriver implements Disposable {
     try {
       const now = await this.#deps.index.read(held.device);
       const { kernel } = this;
-      if (kernel?.instance !== held.instance) return;
-      if (kernel !== held) {
-        // Something was heard of it meanwhile, which what was read may be older than.
-        await this.#look(kernel);
-        return;
-      }
-      this.feed({ kind: 'observed', kernel: now?.instance === held.instance ? now : undefined });
+      const same = now?.instance === held.instance ? now : undefined;
+      if (kernel === held) this.feed({ kind: 'observed', kernel: same });
+      // What was heard of it meanwhile may be younger than what was read.
+      else if (kernel?.instance === held.instance) await this.#look(kernel);
     } catch {
       // The next pass looks again.
     }

@@ -1,9 +1,5 @@
 /** Both daemons' bus objects on a real bus, their services among fakes with many controllers. */
-import { processUsage } from '../../src/daemon/usage.ts';
 import { createSystemBus, type SystemBus } from '../../src/platform/dbus/system-bus.ts';
-import type { ProcessFacts } from '../../src/runtime/process-info.ts';
-import { STACD_BUS_NAME, stacdObject } from '../../src/stacd/dbus-interface.ts';
-import { STAFD_BUS_NAME, stafdObject } from '../../src/stafd/dbus-interface.ts';
 import { StacdBench } from '../unit/stacd/bench.ts';
 import { StafdBench } from '../unit/stafd/bench.ts';
 
@@ -12,14 +8,6 @@ export const ENTRIES = 8;
 
 /** The first of the discovery controllers, as the commands take it. */
 export const FIRST = { traddr: dcAddress(0), trsvcid: '8009', subsysnqn: 'nqn.dc' };
-
-const facts = (): ProcessFacts => ({
-  lkcPath: '/run/last-known-config.json',
-  usage: processUsage,
-  fabricsOptions: new Set(['discovery', 'host_iface']),
-  version: '1',
-  libnvmeVersion: '1.13',
-});
 
 function dcAddress(index: number): string {
   return `10.0.${String(index >> 8)}.${String(index & 255)}`;
@@ -52,12 +40,9 @@ async function serveStafd(address: string, all: readonly number[]): Promise<Syst
   }));
   for (const index of all) bench.target(dcAddress(index), { entries });
   await bench.start();
-  const present = () => ({ settings: bench.settings(text), problems: [], tracing: false });
-  const { clock, log, service } = bench;
   mustBe(all.length, bench.connected.length);
   const bus = await createSystemBus({ address });
-  bus.export(stafdObject({ clock, facts, log, present, service }));
-  await bus.requestName(STAFD_BUS_NAME);
+  await bench.publish(bus, text);
   return bus;
 }
 
@@ -68,12 +53,9 @@ async function serveStacd(address: string, all: readonly number[]): Promise<Syst
   const bench = new StacdBench(text);
   for (const index of all) bench.target(iocAddress(index), subsystem(index));
   await bench.start();
-  const present = () => ({ settings: bench.settings(text), problems: [], tracing: false });
-  const { clock, log, service } = bench;
   mustBe(all.length, bench.connected.length);
   const bus = await createSystemBus({ address });
-  bus.export(stacdObject({ clock, facts, log, present, service }));
-  await bus.requestName(STACD_BUS_NAME);
+  await bench.publish(bus, text);
   return bus;
 }
 

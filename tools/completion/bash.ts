@@ -1,15 +1,12 @@
 /** A program's completion for bash. It needs no other file: bash-completion only loads it. */
 import {
+  quoted,
   SAFE_VALUE,
   type CompletedCommand,
   type CompletedOption,
   type CompletedProgram,
   type Values,
 } from './model.ts';
-
-function quoted(text: string): string {
-  return `'${text.replaceAll("'", String.raw`'\''`)}'`;
-}
 
 /** How the script writes down how a value is completed. */
 function kindOf(values: Values): string {

@@ -16,6 +16,11 @@ export type Values =
 /** What is put into a command line of what others have named: no shell takes any of it for more. */
 export const SAFE_VALUE = '[A-Za-z0-9._:%/+@-]+';
 
+/** A word of a shell's script that stands for this text and for nothing else. */
+export function quoted(text: string): string {
+  return `'${text.replaceAll("'", String.raw`'\''`)}'`;
+}
+
 export interface CompletedOption {
   /** `-o`, `--output`: one or two. */
   readonly flags: readonly string[];

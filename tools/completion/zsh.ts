@@ -1,5 +1,6 @@
 /** A program's completion for zsh, a function for its completion system. */
 import {
+  quoted,
   SAFE_VALUE,
   type CompletedArgument,
   type CompletedCommand,
@@ -7,10 +8,6 @@ import {
   type CompletedProgram,
   type Values,
 } from './model.ts';
-
-function quoted(text: string): string {
-  return `'${text.replaceAll("'", String.raw`'\''`)}'`;
-}
 
 /** A text within a specification of _arguments. */
 function plain(text: string): string {

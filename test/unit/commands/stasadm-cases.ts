@@ -173,35 +173,14 @@ function identityCases(): readonly Case[] {
 }
 
 function inFiles(): readonly Case[] {
-  return [
-    of(
-      'hostnqn',
-      'ok',
-      ['hostnqn', '-f', '/etc/nvme/hostnqn'],
-      {
-        shown: ['/etc/nvme/hostnqn', SYS_CONF],
-      },
-      'file',
-    ),
-    of(
-      'hostid',
-      'ok',
-      ['hostid', '-f', '/etc/nvme/hostid'],
-      {
-        shown: ['/etc/nvme/hostid', SYS_CONF],
-      },
-      'file',
-    ),
-    of(
-      'set-symname',
-      'ok',
-      ['set-symname', '-f', '/etc/stas/symname', 'backup server'],
-      {
-        shown: ['/etc/stas/symname', SYS_CONF],
-      },
-      'file',
-    ),
-  ];
+  const calls: Readonly<Record<string, readonly [file: string, ...args: readonly string[]]>> = {
+    hostnqn: ['/etc/nvme/hostnqn'],
+    hostid: ['/etc/nvme/hostid'],
+    'set-symname': ['/etc/stas/symname', 'backup server'],
+  };
+  return Object.entries(calls).map(([command, [file, ...args]]) =>
+    of(command, 'ok', [command, '-f', file, ...args], { shown: [file, SYS_CONF] }, 'file'),
+  );
 }
 
 function checkCases(): readonly Case[] {

@@ -108,9 +108,9 @@ export class StacdBench extends ServiceKit {
     });
   }
 
-  /** On the bus, under its name, signals too. */
-  async publish(bus: Bus): Promise<void> {
-    bus.export(this.object());
+  /** On the bus, under its name, signals too. `present`: its file now. */
+  async publish(bus: Bus, present = ''): Promise<void> {
+    bus.export(this.object(present));
     this.signal = stacdSignals(bus);
     await bus.requestName(STACD_BUS_NAME);
   }

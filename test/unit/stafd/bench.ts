@@ -151,9 +151,9 @@ export class StafdBench extends ServiceKit {
     });
   }
 
-  /** On the bus, under its name, signals too. */
-  async publish(bus: Bus): Promise<void> {
-    bus.export(this.object());
+  /** On the bus, under its name, signals too. `present`: its file now. */
+  async publish(bus: Bus, present = ''): Promise<void> {
+    bus.export(this.object(present));
     this.signals = stafdSignals(bus);
     await bus.requestName(STAFD_BUS_NAME);
   }
