@@ -169,11 +169,10 @@ export class ControllerDriver implements Disposable {
     if (held === undefined) return;
     try {
       const now = await this.#deps.index.read(held.device);
-      const { kernel } = this;
       const same = now?.instance === held.instance ? now : undefined;
-      if (kernel === held) this.feed({ kind: 'observed', kernel: same });
+      if (this.kernel === held) this.feed({ kind: 'observed', kernel: same });
       // What was heard of it meanwhile may be younger than what was read.
-      else if (kernel?.instance === held.instance) await this.#look(kernel);
+      else if (this.kernel?.instance === held.instance) await this.#look();
     } catch {
       // The next pass looks again.
     }
