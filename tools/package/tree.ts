@@ -59,7 +59,8 @@ const snapshotScripts = [
 ] as const;
 
 /** Of Node, for the daemons: make-snapshots has the same. */
-const daemonFlags = '--jitless --no-expose-wasm --optimize-for-size --single-threaded-gc';
+const daemonFlags =
+  '--jitless --no-expose-wasm --optimize-for-size --single-threaded-gc --expose-gc';
 
 /** Of the environment, for the daemons: what is already set stays. */
 const daemonSettings = {
