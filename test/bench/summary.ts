@@ -35,15 +35,23 @@ export function table(rows: readonly Row[]): string {
     original === undefined ? '–' : `${(original.median / ours.median).toFixed(1)} ×`,
   ]);
   const head = ['command', 'median', '95 %', "the original's median", '95 %', 'ratio'];
+  return markdownTable(head, cells).join('\n');
+}
+
+/** As Prettier lays it out: the first column to the left, the others to the right. */
+export function markdownTable(
+  head: readonly string[],
+  rows: readonly (readonly string[])[],
+): readonly string[] {
   const widths = head.map((title, column) =>
-    Math.max(title.length, ...cells.map((row) => row[column]?.length ?? 0)),
+    Math.max(3, title.length, ...rows.map((row) => row[column]?.length ?? 0)),
   );
   const line = (row: readonly string[]): string =>
     `| ${row.map((cell, column) => pad(cell, widths[column] ?? 0, column)).join(' | ')} |`;
   const rule = widths.map((width, column) =>
     column === 0 ? '-'.repeat(width) : `${'-'.repeat(width - 1)}:`,
   );
-  return [line(head), `| ${rule.join(' | ')} |`, ...cells.map(line)].join('\n');
+  return [line(head), `| ${rule.join(' | ')} |`, ...rows.map(line)];
 }
 
 function shown(milliseconds: number | undefined): string {

@@ -59,7 +59,10 @@ describe('a prerequisite that is missing is one clear line', () => {
   it('a host NQN that is missing is provisioned when a service starts', async () => {
     await here.machine.sh('mv /etc/nvme/hostnqn /root/hostnqn');
     await here.systemctl('restart stas-config@hostnqn.service');
+    await here.machine.sh('modprobe -r nvme-tcp');
     await here.systemctl('start stafd');
+    // Its module, too.
+    await here.machine.sh('test -d /sys/module/nvme_tcp');
     const nqn = await here.machine.sh('cat /etc/nvme/hostnqn');
     expect(nqn).toMatch(/^nqn\.2014-08\.org\.nvmexpress:uuid:[0-9a-f-]{36}\n$/);
     await here.systemctl('stop stafd');

@@ -26,6 +26,7 @@ export const readables: readonly string[] = [
 const units = [
   'nvme-stas-metrics.service',
   'nvme-stas-metrics.timer',
+  'nvme-stas-modules.service',
   'stacd.service',
   'stafd.service',
   'stas-config.target',

@@ -1,0 +1,134 @@
+/**
+ * How fast hosts are connected, in the virtual machine, beside the Python original and
+ * `nvme connect-all`: `npm run bench`. Prints tables and writes docs/benchmarks.md.
+ *
+ *   npm run bench                       everything, 3 runs: hours
+ *   npm run bench -- dead --runs 1      one group of rows; the document stays as it is
+ */
+import { writeFileSync } from 'node:fs';
+import { cpus, loadavg } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { openLab } from '../../e2e/lab.ts';
+import { furnish, type Contender } from './contenders.ts';
+import { bars, barTable, groupTable, type Group, type Result } from './results.ts';
+import { cold, dead, events, idle, outage, type Recorder, type Scenario } from './scenarios.ts';
+
+const root = join(import.meta.dirname, '../../..');
+const REPORT = join(root, 'docs/benchmarks.md');
+
+const GROUPS: readonly { readonly group: Group; readonly title: string }[] = [
+  { group: 'cold', title: 'Cold start' },
+  { group: 'dead', title: 'Dead paths beside live ones, first in the log' },
+  { group: 'events', title: 'A change of the log, beside 24 connections' },
+  { group: 'outage', title: 'A target that is away for 20 s, 24 connections' },
+  { group: 'idle', title: 'Idle, 64 connections' },
+];
+
+interface Options {
+  readonly groups: readonly Group[];
+  readonly runs: number;
+  readonly counts: readonly number[];
+}
+
+/** Throws an Error with one line about what is wrong. */
+function readOptions(args: readonly string[]): Options {
+  const { positionals, values } = parseArgs({
+    args: [...args],
+    allowPositionals: true,
+    options: {
+      runs: { type: 'string', default: '3' },
+      counts: { type: 'string', default: '8,64,256' },
+    },
+  });
+  const known = GROUPS.map(({ group }) => group);
+  const groups = positionals.map((word) => {
+    const found = known.find((group) => group === word);
+    if (found === undefined)
+      throw new Error(`there is no '${word}'; there are ${known.join(', ')}`);
+    return found;
+  });
+  const number = (text: string): number => {
+    if (!/^[1-9][0-9]{0,3}$/.test(text)) throw new Error(`'${text}' is no number of them`);
+    return Number(text);
+  };
+  return {
+    groups: groups.length === 0 ? known : groups,
+    runs: number(values.runs),
+    counts: values.counts.split(',').map(number),
+  };
+}
+
+function say(line: string): void {
+  process.stderr.write(`${line}\n`);
+}
+
+/** Collects what is measured, and shows each value as it comes. */
+class Collected {
+  readonly #values = new Map<string, Omit<Result, 'values'> & { readonly values: number[] }>();
+
+  readonly record: Recorder = (group, what, contender: Contender, unit, value) => {
+    say(`${what}, ${contender.name}: ${value.toFixed(2)} ${unit}`);
+    const key = [what, contender.name].join('\n');
+    const kept = this.#values.get(key) ?? {
+      ...{ group, what, unit },
+      contender: contender.name,
+      values: [],
+    };
+    kept.values.push(value);
+    this.#values.set(key, kept);
+  };
+
+  get results(): readonly Result[] {
+    return [...this.#values.values()];
+  }
+}
+
+function documentOf(results: readonly Result[], runs: number): string {
+  const [load = 0] = loadavg();
+  const sections = GROUPS.flatMap(({ group, title }) => {
+    const of = results.filter((each) => each.group === group);
+    return of.length === 0 ? [] : ['', `## ${title}`, '', ...groupTable(of)];
+  });
+  return [
+    '# How fast hosts are connected',
+    '',
+    'Made by `npm run bench` in the virtual machine (2 emulated processors, Debian trixie), on',
+    `${String(cpus().length)} × ${cpus()[0]?.model.trim() ?? 'unknown'}; load average of the host at the end ${load.toFixed(1)}. Medians of ${String(runs)} runs`,
+    '(the least and the most), each in turn with its peers on the same targets: only the ratios mean',
+    'something elsewhere. Beside dead paths the peers ran once. `never`: not within 300 s.',
+    ...sections,
+    '',
+    '## Bars',
+    '',
+    ...barTable(bars(results)),
+    '',
+  ].join('\n');
+}
+
+async function main(): Promise<void> {
+  const { counts, groups, runs } = readOptions(process.argv.slice(2));
+  const scenarios: Readonly<Record<Group, Scenario>> = {
+    ...{ dead, events, idle, outage },
+    cold: cold(counts),
+  };
+  const lab = await openLab();
+  const collected = new Collected();
+  try {
+    await furnish(lab);
+    await lab.addDc();
+    for (const group of groups) await scenarios[group](lab, runs, collected.record);
+  } finally {
+    await lab.machine.stop();
+  }
+  const text = documentOf(collected.results, runs);
+  process.stdout.write(text);
+  if (groups.length === GROUPS.length) writeFileSync(REPORT, text);
+}
+
+try {
+  await main();
+} catch (error) {
+  say(`bench: ${error instanceof Error ? error.message : String(error)}`);
+  process.exitCode = 1;
+}
