@@ -35,6 +35,12 @@ export interface ProberOptions {
 const DEFAULT_TIME_LIMIT = 3000;
 const DEFAULT_CONCURRENCY = 256;
 
+/**
+ * Milliseconds that a target gets to accept a connection on which nothing is said: Linux's writes an
+ * error to its log for one that was closed before.
+ */
+const ACCEPTED_WITHIN = 100;
+
 const REACHABLE: ProbeResult = { kind: 'reachable' };
 
 /**
@@ -239,7 +245,12 @@ class Attempt {
     }
     this.#connected = true;
     if (this.#mode === 'tcp') {
-      this.#end(REACHABLE);
+      this.#poll?.close();
+      this.#poll = undefined;
+      clearTimeout(this.#timeout);
+      this.#timeout = setTimeout(() => {
+        this.#end(REACHABLE);
+      }, ACCEPTED_WITHIN);
       return;
     }
     // A new connection's send buffer takes 128 bytes whole.
