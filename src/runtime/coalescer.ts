@@ -4,9 +4,10 @@
  * Invariants:
  * - never two passes at a time; a mark during a pass causes one more afterwards;
  * - a marked pass runs when nothing was marked for QUIET_MS, at the latest LATEST_MS after the
- *   first mark;
- * - where it can be within that time, passes take at most one part in 1 + REST_FACTOR of it: a stream
- *   of marks, one for each of many connections, must not become one of passes over all of them;
+ *   first mark, or after the rest;
+ * - passes take at most one part in 1 + REST_FACTOR of the time, unless they take so long that they
+ *   would rest for more than LONGEST_REST_MS: a stream of marks, one for each of many connections,
+ *   must not become one of passes over all of them;
  * - a pass that fails is reported and does not end the loop.
  */
 import type { Disposable } from '../ports/disposable.ts';
@@ -15,6 +16,7 @@ import type { Clock } from '../ports/host.ts';
 const QUIET_MS = 100;
 const LATEST_MS = 1_000;
 const REST_FACTOR = 2;
+const LONGEST_REST_MS = 5_000;
 
 export class Coalescer implements Disposable {
   readonly #clock: Clock;
@@ -24,6 +26,8 @@ export class Coalescer implements Disposable {
   #firstMark: number | undefined;
   /** Until when the last pass is to be the last. */
   #restUntil = -Infinity;
+  /** The next pass waits for nothing. */
+  #atOnce = false;
   #running: Promise<void> | undefined;
   #disposed = false;
 
@@ -44,7 +48,8 @@ export class Coalescer implements Disposable {
   /** Look at once, or right after the pass at hand. */
   markNow(): void {
     if (this.#disposed) return;
-    this.#firstMark = this.#clock.now() - LATEST_MS;
+    this.#firstMark = this.#clock.now();
+    this.#atOnce = true;
     if (this.#running === undefined) this.#arm(0);
   }
 
@@ -60,8 +65,8 @@ export class Coalescer implements Disposable {
   }
 
   #armMarked(now: number, firstMark: number): void {
-    const wanted = Math.max(now + QUIET_MS, this.#restUntil);
-    this.#arm(Math.min(wanted, firstMark + LATEST_MS) - now);
+    const due = Math.min(now + QUIET_MS, firstMark + LATEST_MS);
+    this.#arm(this.#atOnce ? 0 : Math.max(due, this.#restUntil) - now);
   }
 
   #arm(ms: number): void {
@@ -74,6 +79,7 @@ export class Coalescer implements Disposable {
 
   async #run(): Promise<void> {
     this.#firstMark = undefined;
+    this.#atOnce = false;
     const begun = this.#clock.now();
     try {
       await this.#pass();
@@ -82,7 +88,7 @@ export class Coalescer implements Disposable {
     }
     this.#running = undefined;
     const now = this.#clock.now();
-    this.#restUntil = now + REST_FACTOR * (now - begun);
+    this.#restUntil = now + Math.min(REST_FACTOR * (now - begun), LONGEST_REST_MS);
     // A mark during the pass armed nothing.
     const marked = this.#firstMark as number | undefined;
     if (marked !== undefined && !this.#disposed) this.#armMarked(now, marked);

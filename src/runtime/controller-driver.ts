@@ -28,8 +28,11 @@ import type { Clock, Interfaces, Prober } from '../ports/host.ts';
 import type { ConnectQueue } from './connect-queue.ts';
 import type { KernelIndex, KernelSnapshot } from './kernel-index.ts';
 
-/** How old a picture of the kernel may be when an existing connection is looked for. */
-const INDEX_AGE_MS = 1_000;
+/**
+ * How old a picture of the kernel may be when an existing connection is looked for. One that is made
+ * meanwhile the kernel tells of when this one is to be made (EALREADY), and the next pass sees it.
+ */
+const INDEX_AGE_MS = 5_000;
 
 export interface DriverDeps {
   readonly clock: Clock;
