@@ -78,6 +78,8 @@ export function planControllers<Extra>(
   return actions;
 }
 
+const NONE: ReadonlySet<SourceId> = new Set();
+
 function decide<Extra>(
   input: ControllerPlanInput<Extra>,
   controller: ExistingController,
@@ -87,7 +89,7 @@ function decide<Extra>(
     return { kind: 'remove', key: controller.key, why: refusal, statedAt: BY_SETTING };
   }
   const wanted = input.wanted.get(controller.key);
-  const sources = new Set(wanted?.sources);
+  let sources: ReadonlySet<SourceId> = wanted?.sources ?? NONE;
   let unknownWhy: string | undefined;
   let absentWhy = 'nothing asks for it';
   let statedAt = BY_SETTING;
@@ -95,7 +97,7 @@ function decide<Extra>(
     if (sources.has(source)) continue;
     const evidence = input.evidence(source, controller);
     if (evidence.kind === 'unknown') {
-      sources.add(source);
+      sources = new Set(sources).add(source);
       unknownWhy = evidence.why;
     } else {
       absentWhy = evidence.why;

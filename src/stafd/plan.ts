@@ -362,16 +362,6 @@ function mdnsEvidence(snapshot: StafdSnapshot, dc: DcSnapshot | undefined): Sour
   return { kind: 'absent', why, statedAt: now };
 }
 
-/** When the time of the next DC is over that mDNS named and that is not connected. */
-export function nextExpiry({ config, controllers, now }: StafdSnapshot): number {
-  let next = Infinity;
-  for (const dc of controllers) {
-    const due = dc.sources.has(MDNS_SOURCE) ? expiry(config, dc) : undefined;
-    if (due !== undefined && due > now) next = Math.min(next, due);
-  }
-  return next;
-}
-
 /** A referral is gone when its referrer is, or when the referrer's log was read without it. */
 function referralEvidence(
   { now }: StafdSnapshot,

@@ -47,11 +47,18 @@ export function silentSince(
 export function dcSnapshot(
   { driver, extra, sources }: DcRecord,
   interfaces: readonly InterfaceAddressLike[],
+  silentSince = extra.silentSince,
 ): DcSnapshot {
-  const { hostId, log, silentSince, unresponsiveSince } = extra;
+  const { hostId, log, unresponsiveSince } = extra;
   const { kernel, key, tid } = driver;
   return {
-    ...{ key, tid, sources, hostId, unresponsiveSince, silentSince, log },
+    key,
+    tid,
+    sources,
+    hostId,
+    unresponsiveSince,
+    silentSince,
+    log,
     answersTo: (other) =>
       kernel !== undefined && matchesConnection(other, 'discovery', kernel, interfaces),
   };

@@ -19,13 +19,9 @@ import type { Explanation } from '../runtime/explain.ts';
 import { controllerFields } from '../runtime/reports.ts';
 import { ServiceCore, type ServiceSettings } from '../runtime/service-core.ts';
 import { STAFD_LKC_VERSION, dumpLkc, parseLkc, type SavedState } from './last-known-config.ts';
-import {
-  nextExpiry,
-  planDiscoveryControllers,
-  type MdnsReport,
-  type StafdSnapshot,
-} from './plan.ts';
+import { planDiscoveryControllers, type MdnsReport, type StafdSnapshot } from './plan.ts';
 import { DcEvents } from './device-events.ts';
+import { nextExpiry } from './expiry.ts';
 import {
   absentDiscoveryControllers,
   explainDiscoveryControllers,
@@ -277,13 +273,18 @@ export class StafdService {
       added: ({ driver: { tid }, extra }) => {
         log.info(`${printTid(tid)} - Added (${extra.origin})`, controllerFields(tid, undefined));
       },
-      kept: (record, planned) => ({ ...record.extra, ...planned }),
+      kept: ({ extra }, planned) => {
+        const { hostId, options, origin } = planned;
+        const same =
+          extra.hostId === hostId && extra.options === options && extra.origin === origin;
+        return same ? extra : { ...extra, ...planned };
+      },
       keepsConnection: () => false,
     });
     this.#removed.note(removed, this.#core.controllers.live(), clock.now());
     this.#settle(mdns);
     this.#save();
-    this.#armExpiry(this.#picture(mdns));
+    this.#armExpiry(mdns);
     if (removed.length > 0) {
       listener.dcRemoved();
       listener.discoveryStateChanged();
@@ -299,10 +300,9 @@ export class StafdService {
       configured: this.#configured(),
       bootDoubt: this.#core.boot.doubt,
       mdns,
-      controllers: this.#core.controllers.live().map((record) => ({
-        ...dcSnapshot(record, interfaces),
-        silentSince: silentSince(record, mdns, now),
-      })),
+      controllers: this.#core.controllers
+        .live()
+        .map((record) => dcSnapshot(record, interfaces, silentSince(record, mdns, now))),
     };
   }
 
@@ -323,10 +323,16 @@ export class StafdService {
   }
 
   /** Looks again when the time of the next DC that mDNS is silent about is over. */
-  #armExpiry(picture: StafdSnapshot): void {
+  #armExpiry(mdns: MdnsReport): void {
     this.#expiry?.dispose();
     this.#expiry = undefined;
-    const wait = nextExpiry(picture) - picture.now;
+    const now = this.#deps.clock.now();
+    const controllers = this.#core.controllers.live().map((record) => ({
+      sources: record.sources,
+      unresponsiveSince: record.extra.unresponsiveSince,
+      silentSince: silentSince(record, mdns, now),
+    }));
+    const wait = nextExpiry({ config: this.settings.config, controllers, now }) - now;
     // What is further away is the business of a later pass.
     if (wait > EXPIRY_WITHIN_MS) return;
     this.#expiry = this.#deps.clock.setTimer(wait, () => {

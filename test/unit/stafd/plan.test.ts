@@ -3,11 +3,11 @@ import { known, unknown } from '../../../src/core/answer.ts';
 import { tidKey } from '../../../src/nvme/transport-id.ts';
 import {
   MDNS_SOURCE,
-  nextExpiry,
   planDiscoveryControllers,
   referralSource,
   type StafdSnapshot,
 } from '../../../src/stafd/plan.ts';
+import { nextExpiry } from '../../../src/stafd/expiry.ts';
 import {
   announced,
   config,
