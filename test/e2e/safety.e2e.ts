@@ -195,8 +195,8 @@ describe('sixty-four connections outlive the daemons', () => {
     [before, sockets] = [after, left];
   });
 
-  it('two thousand probes of their target and of their discovery controller', async () => {
-    const [ports, modes, each] = [[4420, 8009], ['nvme-tcp', 'tcp'] as const, 500];
+  it('a thousand probes of their target and of their discovery controller', async () => {
+    const [ports, modes, each] = [[4420, 8009], ['nvme-tcp', 'tcp'] as const, 250];
     await installManyProbes(here);
     // What a target takes once, whoever comes, it has taken then.
     for (const port of ports) await manyProbes(here, port, 'nvme-tcp', 100);
@@ -212,19 +212,15 @@ describe('sixty-four connections outlive the daemons', () => {
     }
     const inTheEnd = await remains(here, ports);
     expect(inTheEnd.sockets).toEqual(atFirst.sockets);
-    // Not one socket, or queue of the target, for each probe: that would be some 4 KiB.
-    expect(inTheEnd.slabKiB - atFirst.slabKiB).toBeLessThan(each);
+    // Less than 1 KiB for each probe: a socket that were left would be more.
+    expect(inTheEnd.slabKiB - atFirst.slabKiB).toBeLessThan(ports.length * modes.length * each);
     const { controllers } = (await here.dc({ op: 'status' })) as {
       controllers: readonly { connections: readonly unknown[] }[];
     };
     expect(controllers.map(({ connections }) => connections.length)).toEqual([1]);
     const { kernelLog, uevents } = await watch.take();
     expect(uevents).toEqual([]);
-    // Of a connection that was closed before it was accepted, for which a slow machine takes long.
-    const closed = 'nvmet_tcp: failed to allocate queue, error -107';
-    const others = kernelLog.filter((line) => !line.endsWith(closed));
-    expect(others).toEqual([]);
-    process.stderr.write(`${String(kernelLog.length)} were closed before they were accepted\n`);
+    expect(kernelLog.filter((line) => /WARN|BUG|Oops|refcount|I\/O error/.test(line))).toEqual([]);
 
     // The target's controller IDs are the lowest that are free.
     const argument = `-n ${subsystemNqn(FEW)}`;
@@ -234,7 +230,11 @@ describe('sixty-four connections outlive the daemons', () => {
     );
     expect(Number(another?.cntlid)).toBeLessThanOrEqual(FEW + 1);
     await here.machine.sh(`nvme disconnect ${argument}`);
-    await expectSame(another?.device);
+    // The target tells of each new connection.
+    const since = await watch.take();
+    const device = another?.device ?? '';
+    expect(since.uevents.filter((line) => !line.includes(` ${device}`))).toEqual([]);
+    await expectSame(device);
   });
 
   it('a start of stacd, which remembers nothing, without stafd; and that one later, with a damaged memory', async () => {
