@@ -9,10 +9,11 @@ import { writeFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { buildPrograms } from '../../tools/build.ts';
 import { createSystemBus } from '../../src/platform/dbus/system-bus.ts';
+import { daemonFlags } from '../../tools/package/tree.ts';
 import { startPrivateBus, type PrivateBus } from '../contract/private-bus.ts';
 import { PEER, PEER_MODULES } from '../vm/peer.ts';
 import { ensurePeerRoot } from './peer-root.ts';
-import { summarize, type Summary } from './summary.ts';
+import { markdownTable, summarize, type Summary } from './summary.ts';
 
 export const [SMALL, LARGE] = [1_000, 10_000];
 /** Of descriptors, each controller takes two, and few hosts give a shell more than 20,000. */
@@ -20,7 +21,7 @@ const LARGE_SYSFS = 9_000;
 /** By how much the time may grow beyond the work. */
 export const GROWTH_LIMIT = 1.2;
 
-const FLAGS = ['--jitless', '--no-expose-wasm'];
+const FLAGS = daemonFlags.split(' ');
 const root = dirname(dirname(import.meta.dirname));
 
 export interface Sizes {
@@ -273,8 +274,7 @@ export function nativeTable(rows: readonly NativeRow[]): string {
     ];
   });
   const head = ['what', 'ms of', '1,000', '10,000', 'growth', "original's", '10,000', 'ratio'];
-  const rule = head.map((_, column) => (column < 2 ? '---' : '---:'));
-  return [head, rule, ...cells].map((row) => `| ${row.join(' | ')} |`).join('\n');
+  return markdownTable(head, cells).join('\n');
 }
 
 function shown({ median, p95 }: Summary): string {

@@ -60,7 +60,7 @@ const snapshotScripts = [
 ] as const;
 
 /** Of Node, for the daemons: make-snapshots has the same. */
-const daemonFlags =
+export const daemonFlags =
   '--jitless --no-expose-wasm --optimize-for-size --single-threaded-gc --expose-gc';
 
 /** Of the environment, for the daemons: what is already set stays. */

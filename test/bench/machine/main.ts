@@ -2,16 +2,18 @@
  * How fast hosts are connected, in the virtual machine, beside the Python original and
  * `nvme connect-all`: `npm run bench`. Prints tables and writes docs/benchmarks.md.
  *
- *   npm run bench                       everything, 3 runs: hours
- *   npm run bench -- dead --runs 1      one group of rows; the document stays as it is
+ *   npm run bench                         everything, 3 runs: hours
+ *   npm run bench -- dead --runs 1        one group of rows; the document stays as it is
+ *   npm run bench -- cold native --write  these, and the document is made of them
  */
 import { writeFileSync } from 'node:fs';
 import { cpus, loadavg } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { openLab } from '../../e2e/lab.ts';
+import { GROWTH_LIMIT, growth, nativeRows, nativeTable, type NativeRow } from '../native.ts';
 import { furnish, type Contender } from './contenders.ts';
-import { bars, barTable, groupTable, type Group, type Result } from './results.ts';
+import { bars, barTable, groupTable, type Bar, type Group, type Result } from './results.ts';
 import { cold, dead, events, idle, outage, type Recorder, type Scenario } from './scenarios.ts';
 
 const root = join(import.meta.dirname, '../../..');
@@ -27,6 +29,8 @@ const GROUPS: readonly { readonly group: Group; readonly title: string }[] = [
 
 interface Options {
   readonly groups: readonly Group[];
+  readonly native: boolean;
+  readonly write: boolean;
   readonly runs: number;
   readonly counts: readonly number[];
 }
@@ -39,21 +43,23 @@ function readOptions(args: readonly string[]): Options {
     options: {
       runs: { type: 'string', default: '3' },
       counts: { type: 'string', default: '8,64,256' },
+      write: { type: 'boolean', default: false },
     },
   });
-  const known = GROUPS.map(({ group }) => group);
-  const groups = positionals.map((word) => {
-    const found = known.find((group) => group === word);
-    if (found === undefined)
-      throw new Error(`there is no '${word}'; there are ${known.join(', ')}`);
-    return found;
-  });
+  const known: readonly string[] = [...GROUPS.map(({ group }) => group), 'native'];
+  const unknown = positionals.find((word) => !known.includes(word));
+  if (unknown !== undefined) {
+    throw new Error(`there is no '${unknown}'; there are ${known.join(', ')}`);
+  }
+  const words = positionals.length === 0 ? known : positionals;
   const number = (text: string): number => {
     if (!/^[1-9][0-9]{0,3}$/.test(text)) throw new Error(`'${text}' is no number of them`);
     return Number(text);
   };
   return {
-    groups: groups.length === 0 ? known : groups,
+    groups: GROUPS.map(({ group }) => group).filter((group) => words.includes(group)),
+    native: words.includes('native'),
+    write: values.write || words.length === known.length,
     runs: number(values.runs),
     counts: values.counts.split(',').map(number),
   };
@@ -84,7 +90,11 @@ class Collected {
   }
 }
 
-function documentOf(results: readonly Result[], runs: number): string {
+function documentOf(
+  results: readonly Result[],
+  native: readonly NativeRow[],
+  runs: number,
+): string {
   const [load = 0] = loadavg();
   const sections = GROUPS.flatMap(({ group, title }) => {
     const of = results.filter((each) => each.group === group);
@@ -98,32 +108,49 @@ function documentOf(results: readonly Result[], runs: number): string {
     '(the least and the most), each in turn with its peers on the same targets: only the ratios mean',
     'something elsewhere. Beside dead paths the peers ran once. `never`: not within 300 s.',
     ...sections,
+    ...nativeSection(native),
     '',
     '## Bars',
     '',
-    ...barTable(bars(results)),
+    ...barTable([...bars(results), ...nativeBars(native)]),
     '',
   ].join('\n');
 }
 
+function nativeSection(rows: readonly NativeRow[]): readonly string[] {
+  if (rows.length === 0) return [];
+  return ['', '## Natively, without the virtual machine', '', nativeTable(rows)];
+}
+
+function nativeBars(rows: readonly NativeRow[]): readonly Bar[] {
+  return rows.map((row) => ({
+    promise: `${row.what}: growth of the time by that of the work`,
+    ratio: growth(row),
+    limit: GROWTH_LIMIT,
+  }));
+}
+
 async function main(): Promise<void> {
-  const { counts, groups, runs } = readOptions(process.argv.slice(2));
+  const { counts, groups, native, runs, write } = readOptions(process.argv.slice(2));
   const scenarios: Readonly<Record<Group, Scenario>> = {
     ...{ dead, events, idle, outage },
     cold: cold(counts),
   };
-  const lab = await openLab();
   const collected = new Collected();
-  try {
-    await furnish(lab);
-    await lab.addDc();
-    for (const group of groups) await scenarios[group](lab, runs, collected.record);
-  } finally {
-    await lab.machine.stop();
+  const rows = native ? await nativeRows(say, runs) : [];
+  if (groups.length > 0) {
+    const lab = await openLab();
+    try {
+      await furnish(lab);
+      await lab.addDc();
+      for (const group of groups) await scenarios[group](lab, runs, collected.record);
+    } finally {
+      await lab.machine.stop();
+    }
   }
-  const text = documentOf(collected.results, runs);
+  const text = documentOf(collected.results, rows, runs);
   process.stdout.write(text);
-  if (groups.length === GROUPS.length) writeFileSync(REPORT, text);
+  if (write) writeFileSync(REPORT, text);
 }
 
 try {
