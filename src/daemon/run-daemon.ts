@@ -79,21 +79,26 @@ export interface DaemonDefinition {
   readonly name: DaemonName;
   readonly busName: string;
   build(parts: DaemonParts): Daemon;
-  /** Called when it has started, or ends in order: what it was started from works. */
+  /** Called when it has started, ends in order, or says what it lacks: what it was started from works. */
   works(): void;
 }
 
 /** Runs until a signal or the loss of the bus ends it; sets the exit status. */
 export async function runDaemon(definition: DaemonDefinition): Promise<void> {
   const options = parseCommandLine(definition);
-  if (options === undefined) return;
+  if (options === undefined) {
+    definition.works();
+    return;
+  }
   try {
     if (options.version) printVersion();
     else await run(definition, options);
   } catch (thrown) {
     const message = toPortError(thrown).message.split('\n', 1)[0] ?? '';
     process.stderr.write(`${definition.name}: ${message}\n`);
-    process.exit(thrown instanceof StartupError ? EX_CONFIG : 1);
+    const isPrerequisite = thrown instanceof StartupError;
+    if (isPrerequisite) definition.works();
+    process.exit(isPrerequisite ? EX_CONFIG : 1);
   }
 }
 

@@ -18,7 +18,7 @@ import { PortError } from '../ports/errors.ts';
 import type { Prober, ProbeResult } from '../ports/host.ts';
 import type { Log } from '../ports/log.ts';
 import { icReq, ICRESP_LENGTH, isIcResp } from './icreq.ts';
-import { EAGAIN, EINPROGRESS, EINVAL, LibcSockets } from './libc-socket.ts';
+import { EAGAIN, EINPROGRESS, LibcSockets } from './libc-socket.ts';
 import type { PollHandle } from './libc-socket.ts';
 import { errnoName } from './system-error.ts';
 
@@ -40,6 +40,13 @@ const DEFAULT_CONCURRENCY = 256;
  * error to its log for one that was closed before.
  */
 const ACCEPTED_WITHIN = 100;
+
+/** What socket calls mean where they mean something else than the kernel's connect does. */
+const PROBE_WORDS: ReadonlyMap<string, string> = new Map([
+  ['EAGAIN', 'no route, or no resources for it'],
+  ['EINVAL', 'invalid argument'],
+  ['EADDRNOTAVAIL', 'the host address, or a free local port, is not available'],
+]);
 
 const REACHABLE: ProbeResult = { kind: 'reachable' };
 
@@ -296,7 +303,7 @@ class Attempt {
 
   #fail(errno: number, call: string): void {
     const code = errnoName(errno);
-    const words = errno === EINVAL ? 'invalid argument' : errnoMeaning(errno).words;
+    const words = PROBE_WORDS.get(code) ?? errnoMeaning(errno).words;
     const what = call === 'connect' ? '' : `${call}: `;
     this.#end(unreachable(code, `${what}${words} (${code})`, errno));
   }

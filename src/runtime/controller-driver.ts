@@ -29,10 +29,10 @@ import type { ConnectQueue } from './connect-queue.ts';
 import type { KernelIndex, KernelSnapshot } from './kernel-index.ts';
 
 /**
- * How old a picture of the kernel may be when an existing connection is looked for. One that is made
- * meanwhile the kernel tells of when this one is to be made (EALREADY), and the next pass sees it.
+ * How old a picture of the kernel may be when an existing connection is looked for. Short: the kernel
+ * itself refuses a second connection (EALREADY) only if that is asked for in the same words.
  */
-const INDEX_AGE_MS = 5_000;
+const INDEX_AGE_MS = 1_000;
 
 export interface DriverDeps {
   readonly clock: Clock;
@@ -311,8 +311,10 @@ export class ControllerDriver implements Disposable {
   /** The kernel's own connection to this controller, whoever made it. */
   async #findExisting(maxAgeMs: number): Promise<KernelController | undefined> {
     try {
-      for (const candidate of await this.#deps.index.candidates(this.tid, maxAgeMs)) {
-        const interfaces = this.#deps.interfaces.list();
+      const candidates = await this.#deps.index.candidates(this.tid, maxAgeMs);
+      if (candidates.length === 0) return undefined;
+      const interfaces = this.#deps.interfaces.list();
+      for (const candidate of candidates) {
         if (!matchesConnection(this.tid, this.#model.kind, candidate, interfaces)) continue;
         // The picture may be from before it went: its `remove` event has come and gone then.
         const kernel = await this.#deps.index.read(candidate.device);

@@ -47,7 +47,7 @@ export function silentSince(
 export function dcSnapshot(
   { driver, extra, sources }: DcRecord,
   interfaces: readonly InterfaceAddressLike[],
-  silentSince = extra.silentSince,
+  silentSince: number | undefined,
 ): DcSnapshot {
   const { hostId, log, unresponsiveSince } = extra;
   const { kernel, key, tid } = driver;

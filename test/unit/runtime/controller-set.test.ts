@@ -296,6 +296,18 @@ test('looks at nobody else when a device of one of many is in question', async (
   vi.restoreAllMocks();
 });
 
+test('asks for the interfaces of the host once, however many controllers are at an address', async () => {
+  const bench = new Bench();
+  for (let count = 0; count < 50; count += 1) {
+    bench.devices.add({ traddr: A, subsysnqn: `nqn.io${String(count)}`, cntrltype: 'io' });
+  }
+  const lists = vi.spyOn(FakeInterfaces.prototype, 'list');
+  await bench.connected(tid(WELL_KNOWN_DISCOVERY_NQN));
+  // When it is probed, and when it is its turn.
+  expect(lists.mock.calls.length).toBeLessThan(5);
+  vi.restoreAllMocks();
+});
+
 test('knows the one that holds a device through changes of both', async () => {
   const bench = await new Bench().connected(tid());
   expect(bench.set.holding('nvme0')).toHaveLength(1);

@@ -255,7 +255,12 @@ class History {
   #there(): ReadonlyMap<string, DcSnapshot> {
     const { service } = this.#bench;
     return new Map(
-      service.controllers().map((record) => [record.driver.tid.traddr, dcSnapshot(record, [])]),
+      service
+        .controllers()
+        .map((record) => [
+          record.driver.tid.traddr,
+          dcSnapshot(record, [], record.extra.silentSince),
+        ]),
     );
   }
 

@@ -21,7 +21,13 @@ export function gatherSnapshot(world: World, daemon: DaemonName): Answer<Snapsho
   const program = `${LIB}/${daemon}.cjs`;
   const snapshot = `${LIB}/snapshots/${daemon}`;
   if (!exists(world, MAKE_SNAPSHOTS) || !exists(world, program)) return known(undefined);
-  if (exists(world, `/run/${daemon}/starting-from-snapshot`)) return known('failed');
+  try {
+    statSync(`${world.root}/run/${daemon}/starting-from-snapshot`);
+    return known('failed');
+  } catch (thrown) {
+    // The directory is the daemon's own: nobody but root sees into it.
+    if (!hasCode(thrown, 'ENOENT', 'ENOTDIR')) return unknown(whyNot(`/run/${daemon}`, thrown));
+  }
   const noted = textOf(world, `${snapshot}.made-of`);
   if (noted.kind === 'unknown') return noted;
   if (noted.value === undefined || !exists(world, snapshot)) return known('missing');

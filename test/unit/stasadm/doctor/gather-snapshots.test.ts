@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, symlinkSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { at, look, put } from './gather-kit.ts';
@@ -73,6 +73,13 @@ describe("what the doctor finds out of a daemon's start-up snapshot", () => {
     snapped();
     put('/run/stafd/starting-from-snapshot', '');
     expect(await found()).toEqual({ kind: 'known', value: 'failed' });
+  });
+
+  it('that it cannot tell, where nobody lets it see how the last start went', async () => {
+    snapped();
+    mkdirSync(at('/run'), { recursive: true });
+    symlinkSync('stafd', at('/run/stafd'));
+    expect(await found()).toMatchObject({ kind: 'unknown' });
   });
 
   it('nothing where the package does not make any', async () => {
