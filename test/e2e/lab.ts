@@ -165,6 +165,8 @@ async function furnish(machine: Machine, debPath: string): Promise<Lab> {
   for (const [path, data, mode] of files) await machine.writeFile(path, data, { mode });
   say('Installing the package');
   await machine.sh(`dpkg -i ${guestDeb}`, { timeoutMs: 600_000 });
+  // For programs that load the package's add-ons.
+  await machine.sh(`ln -sfn /usr/lib/nvme-stas-node/node_modules ${GUEST}/node_modules`);
   const lab = new RunningLab(machine, debPath, guestDeb);
   await lab.reset();
   return lab;

@@ -1,10 +1,10 @@
 /** Many probes in the machine, and what they leave behind at the targets. */
 import { build } from 'esbuild';
 import { bundleOptions } from '../../tools/build.ts';
-import type { Lab } from './lab.ts';
+import { daemonFlags } from '../../tools/package/tree.ts';
+import { GUEST, type Lab } from './lab.ts';
 
-/** Beside the package's own add-ons, which it loads. */
-const PROGRAM = '/usr/lib/nvme-stas-node/many-probes.mjs';
+const PROGRAM = `${GUEST}/many-probes.mjs`;
 
 /** What many probes of one address came to. */
 export interface ProbeCount {
@@ -46,7 +46,7 @@ export async function manyProbes(
   count: number,
 ): Promise<ProbeCount> {
   const words = [PROGRAM, port, mode, count, 100];
-  const said = await machine.sh(`node --jitless --no-expose-wasm ${words.join(' ')}`, {
+  const said = await machine.sh(`node ${daemonFlags} ${words.join(' ')}`, {
     timeoutMs: 120_000,
   });
   return JSON.parse(said) as ProbeCount;

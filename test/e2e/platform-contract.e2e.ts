@@ -1,7 +1,8 @@
 import { build } from 'esbuild';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { bundleOptions } from '../../tools/build.ts';
-import type { Lab } from './lab.ts';
+import { daemonFlags } from '../../tools/package/tree.ts';
+import { GUEST, type Lab } from './lab.ts';
 import { lab } from './vitest-lab.ts';
 
 /** One line of what test/contract/in-machine.ts prints. */
@@ -11,8 +12,7 @@ interface Outcome {
   readonly error?: string;
 }
 
-/** Beside the package's own add-ons, which it loads. */
-const PROGRAM = '/usr/lib/nvme-stas-node/in-machine.mjs';
+const PROGRAM = `${GUEST}/in-machine.mjs`;
 
 describe('the adapters on the real kernel, systemd, udevd and journald', () => {
   let here: Lab;
@@ -32,7 +32,7 @@ describe('the adapters on the real kernel, systemd, udevd and journald', () => {
 
   it('keep their contracts under the Node options that the daemons run with', async () => {
     const { status, stdout, stderr } = await here.machine.exec(
-      `node --jitless --no-expose-wasm ${PROGRAM}`,
+      `node ${daemonFlags} ${PROGRAM}`,
       { timeoutMs: 290_000 },
     );
     const outcomes = stdout
