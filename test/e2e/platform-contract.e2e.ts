@@ -31,10 +31,9 @@ describe('the adapters on the real kernel, systemd, udevd and journald', () => {
   });
 
   it('keep their contracts under the Node options that the daemons run with', async () => {
-    const { status, stdout, stderr } = await here.machine.exec(
-      `node ${daemonFlags} ${PROGRAM}`,
-      { timeoutMs: 290_000 },
-    );
+    const { status, stdout, stderr } = await here.machine.exec(`node ${daemonFlags} ${PROGRAM}`, {
+      timeoutMs: 290_000,
+    });
     const outcomes = stdout
       .split('\n')
       .filter((line) => line !== '')
