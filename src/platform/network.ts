@@ -5,6 +5,8 @@
  * - one socket, from the first listener on until the last one is disposed of;
  * - a turn of the event loop reads at most DATAGRAMS_A_TURN datagrams, whatever comes;
  * - after an overrun, which the poll does not outlive, it is listened to again after PAUSE_MS;
+ * - until what was queued at an overrun has been read, nothing is concluded from what was read before:
+ *   a link may have gone down in a message that was lost;
  * - a host where it cannot be heard is logged once, and told nothing: whoever waits tries again
  *   after some time anyway.
  */
@@ -46,6 +48,8 @@ export class RtnetlinkNetwork implements Network {
   readonly #listeners = new Set<(event: NetworkEvent) => void>();
   readonly #reader = new RtnetlinkReader();
   #open: OpenSocket | undefined;
+  /** Some messages between those that are still queued were lost. */
+  #gaps = false;
   #unavailable = false;
 
   constructor({ log, loadSockets }: RtnetlinkOptions) {
@@ -110,17 +114,22 @@ export class RtnetlinkNetwork implements Network {
       const received = open.sockets.receive(open.fd, open.buffer);
       if (typeof received === 'number') {
         if (received === 0) break;
+        if (this.#gaps) this.#reader.forget();
         for (const event of this.#reader.read(open.buffer.subarray(0, received))) this.#tell(event);
         continue;
       }
-      if (received.errno === EAGAIN) break;
+      if (received.errno === EAGAIN) {
+        if (this.#gaps) this.#reader.forget();
+        this.#gaps = false;
+        break;
+      }
       if (received.errno === EINTR) continue;
       if (received.errno !== ENOBUFS) {
         this.#giveUp(errnoName(received.errno));
         break;
       }
       overrun = true;
-      this.#reader.forget();
+      this.#gaps = true;
       this.#tell({ kind: 'lost' });
     }
     return overrun;
@@ -145,5 +154,6 @@ export class RtnetlinkNetwork implements Network {
     poll?.close();
     sockets.close(fd);
     this.#reader.forget();
+    this.#gaps = false;
   }
 }

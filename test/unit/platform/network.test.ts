@@ -9,7 +9,7 @@ const [EAGAIN, EAFNOSUPPORT, ENOBUFS] = [11, 97, 105];
 /** The calls of libc that the adapter makes: the contract test has the real ones. */
 class Sockets {
   opened: number | Failure = 5;
-  readonly answers: (number | Failure)[] = [];
+  readonly answers: (number | Failure | Buffer)[] = [];
   readonly closed: string[] = [];
   ready: (failed: boolean) => void = () => undefined;
   polls = 0;
@@ -18,8 +18,9 @@ class Sockets {
     return this.opened;
   }
 
-  receive(): number | Failure {
-    return this.answers.shift() ?? { errno: EAGAIN };
+  receive(_fd: number, into: Buffer): number | Failure {
+    const answer = this.answers.shift() ?? { errno: EAGAIN };
+    return Buffer.isBuffer(answer) ? answer.copy(into) : answer;
   }
 
   poll(_fd: number, _interest: string, callback: (failed: boolean) => void): { close(): void } {
@@ -59,6 +60,34 @@ test('messages that were lost are told, and it is listened to anew after a secon
   vi.advanceTimersByTime(10_000);
   expect(sockets.polls).toBe(2);
   expect(sockets.closed).toEqual(['poll', 'poll', 'fd 5']);
+});
+
+/** RTM_NEWLINK of the link 7, which runs or is down. */
+function link(state: 'runs' | 'down'): Buffer {
+  const message = Buffer.alloc(32);
+  message.writeUInt32LE(message.length, 0);
+  message.writeUInt16LE(16, 4);
+  message.writeUInt32LE(7, 20);
+  message.writeUInt32LE(state === 'runs' ? 0x41 : 0, 24);
+  return message;
+}
+
+test('a link that came up after messages were lost is told, though it was not seen to go down', () => {
+  vi.useFakeTimers();
+  onTestFinished(() => void vi.useRealTimers());
+  const { network, sockets } = bench();
+  const heard: string[] = [];
+  const subscription = network.onUp(({ kind }) => heard.push(kind));
+  onTestFinished(() => {
+    subscription.dispose();
+  });
+  sockets.answers.push({ errno: ENOBUFS }, link('runs'), link('runs'));
+  sockets.ready(true);
+  expect(heard).toEqual(['lost', 'link', 'link']);
+  vi.advanceTimersByTime(1_000);
+  sockets.answers.push(link('runs'), link('runs'), link('down'), link('runs'));
+  sockets.ready(false);
+  expect(heard).toEqual(['lost', 'link', 'link', 'link', 'link']);
 });
 
 test('the socket is closed after its poll, with the last listener, and opened for the next one', () => {
