@@ -8,7 +8,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { buildPrograms } from '../../tools/build.ts';
-import { createSystemBus } from '../../src/platform/dbus/system-bus.ts';
+import { createSystemBus, type SystemBus } from '../../src/platform/dbus/system-bus.ts';
 import { daemonFlags } from '../../tools/package/tree.ts';
 import { startPrivateBus, type PrivateBus } from '../contract/private-bus.ts';
 import { PEER, PEER_MODULES } from '../vm/peer.ts';
@@ -107,21 +107,27 @@ async function waitOf(runs: number, run: () => Promise<unknown>): Promise<Summar
   return summarize(took);
 }
 
+/** All log pages, as whoever is `stafd` on the bus tells them. */
+async function allLogPages(client: SystemBus): Promise<string> {
+  const [text] = await client.call({
+    destination: 'org.nvmexpress.staf',
+    path: '/org/nvmexpress/staf',
+    interfaceName: 'org.nvmexpress.staf',
+    member: 'get_all_log_pages',
+    inSignature: 'b',
+    args: [false],
+    timeoutMs: 60_000,
+  });
+  return String(text);
+}
+
 /** What asking for all log pages takes, of whoever is `stafd` on this bus. */
 async function askAll(bus: PrivateBus, count: number, runs: number): Promise<Summary> {
   const client = await createSystemBus({ address: bus.address });
   try {
     return await waitOf(runs, async () => {
-      const [text] = await client.call({
-        destination: 'org.nvmexpress.staf',
-        path: '/org/nvmexpress/staf',
-        interfaceName: 'org.nvmexpress.staf',
-        member: 'get_all_log_pages',
-        inSignature: 'b',
-        args: [false],
-        timeoutMs: 60_000,
-      });
-      const logs = JSON.parse(String(text)) as readonly { 'log-pages': readonly unknown[] }[];
+      const text = await allLogPages(client);
+      const logs = JSON.parse(text) as readonly { 'log-pages': readonly unknown[] }[];
       const entries = logs.reduce((sum, log) => sum + log['log-pages'].length, 0);
       if (entries !== count) throw new Error(`${String(entries)} entries`);
     });
@@ -157,17 +163,11 @@ EventLoop().run()
 /** All logs as they are told, to have them told by another. */
 async function textOfAll(bus: PrivateBus): Promise<string> {
   const client = await createSystemBus({ address: bus.address });
-  const [text] = await client.call({
-    destination: 'org.nvmexpress.staf',
-    path: '/org/nvmexpress/staf',
-    interfaceName: 'org.nvmexpress.staf',
-    member: 'get_all_log_pages',
-    inSignature: 'b',
-    args: [false],
-    timeoutMs: 60_000,
-  });
-  client.close();
-  return String(text);
+  try {
+    return await allLogPages(client);
+  } finally {
+    client.close();
+  }
 }
 
 interface Asked {

@@ -1,7 +1,6 @@
 /** Many probes in the machine, and what they leave behind at the targets. */
-import { build } from 'esbuild';
-import { bundleOptions } from '../../tools/build.ts';
 import { daemonFlags } from '../../tools/package/tree.ts';
+import { bundleOfSrc } from './bundle-of-src.ts';
 import { GUEST, type Lab } from './lab.ts';
 
 const PROGRAM = `${GUEST}/many-probes.mjs`;
@@ -28,14 +27,7 @@ export interface Remains {
 
 /** Readies the machine for `manyProbes`. */
 export async function installManyProbes({ machine }: Lab): Promise<void> {
-  const { outputFiles } = await build({
-    ...bundleOptions('probes'),
-    entryPoints: ['test/e2e/guest/many-probes.ts'],
-    write: false,
-  });
-  const [file] = outputFiles;
-  if (file === undefined) throw new Error('many-probes was not bundled');
-  await machine.writeFile(PROGRAM, file.contents);
+  await machine.writeFile(PROGRAM, await bundleOfSrc('test/e2e/guest/many-probes.ts'));
 }
 
 /** Probes 127.0.0.1 `count` times, 100 at a time. */

@@ -1,7 +1,6 @@
-import { build } from 'esbuild';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { bundleOptions } from '../../tools/build.ts';
 import { daemonFlags } from '../../tools/package/tree.ts';
+import { bundleOfSrc } from './bundle-of-src.ts';
 import { GUEST, type Lab } from './lab.ts';
 import { lab } from './vitest-lab.ts';
 
@@ -20,14 +19,7 @@ describe('the adapters on the real kernel, systemd, udevd and journald', () => {
   beforeAll(async () => {
     here = await lab();
     await here.reset();
-    const { outputFiles } = await build({
-      ...bundleOptions('contract'),
-      entryPoints: ['test/contract/in-machine.ts'],
-      write: false,
-    });
-    const [file] = outputFiles;
-    if (file === undefined) throw new Error('the contract program was not bundled');
-    await here.machine.writeFile(PROGRAM, file.contents);
+    await here.machine.writeFile(PROGRAM, await bundleOfSrc('test/contract/in-machine.ts'));
   });
 
   it('keep their contracts under the Node options that the daemons run with', async () => {

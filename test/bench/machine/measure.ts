@@ -1,4 +1,5 @@
 /** Single measurements in the machine. */
+import { quoted } from '../../../tools/completion/model.ts';
 import type { Lab } from '../../e2e/lab.ts';
 import { PROGRAMS, type Contender } from './contenders.ts';
 
@@ -27,10 +28,6 @@ export interface ProcessUse {
   readonly cpu: number;
   /** Voluntary context switches of its threads. */
   readonly wakeups: number;
-}
-
-function quoted(text: string): string {
-  return `'${text.replaceAll("'", `'\\''`)}'`;
 }
 
 /** Runs a command in the machine until so many controllers of LIVE_PORT followed. */

@@ -144,5 +144,7 @@ describe('the transcripts', () => {
     const blocks = readme.match(/^```console\n[^`]*^```\n/gm) ?? [];
     expect(blocks.length).toBeGreaterThan(2);
     expect(blocks.filter((block) => !shown.includes(block))).toEqual([]);
+    // It shows what they are for, not how they fail.
+    expect(blocks.filter((block) => block.includes('$ echo $?'))).toEqual([]);
   });
 });
