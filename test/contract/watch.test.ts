@@ -25,7 +25,10 @@ class Running {
   errors = '';
 
   constructor([program = '', ...args]: readonly string[], address: string) {
-    const env = { ...process.env, DBUS_SYSTEM_BUS_ADDRESS: address, TERM: 'xterm', NO_COLOR: '1' };
+    // `script` runs the shell that SHELL names. Another than bash ends at Ctrl-C, together with
+    // what it runs, and never tells its status.
+    const shell = { SHELL: '/bin/bash', TERM: 'xterm', NO_COLOR: '1' };
+    const env = { ...process.env, ...shell, DBUS_SYSTEM_BUS_ADDRESS: address };
     this.child = spawn(program, args, { env });
     this.child.stdout.on('data', (data: Buffer) => (this.printed += data.toString()));
     this.child.stderr.on('data', (data: Buffer) => (this.errors += data.toString()));
