@@ -36,6 +36,10 @@ export class KernelDevices implements Devices {
     return this.#controllers.list();
   }
 
+  names(): Promise<readonly string[]> {
+    return this.#controllers.names();
+  }
+
   read(device: string): Promise<KernelController | undefined> {
     return this.#controllers.read(device);
   }

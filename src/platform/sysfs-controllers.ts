@@ -65,6 +65,9 @@ export type AddressFields = Pick<
   'traddr' | 'trsvcid' | 'hostTraddr' | 'hostIface' | 'srcAddr'
 >;
 
+/** An object: of a name, Node makes one each time. */
+const AS_TEXT = { encoding: 'utf8', flag: 'r' } as const;
+
 /** The host, not one controller, is in trouble: an incomplete list would mislead. */
 const HOST_TROUBLE = ['EMFILE', 'ENFILE', 'ENOMEM'] as const;
 
@@ -112,6 +115,15 @@ export class SysfsControllers {
       return this.#start();
     });
     return this.#next;
+  }
+
+  /** What `list` would read. Rejects as it does. */
+  names(): Promise<readonly string[]> {
+    try {
+      return Promise.resolve(this.#devices());
+    } catch (error) {
+      return Promise.reject(fromSystemError(`cannot read ${this.#class}`, error));
+    }
   }
 
   /** One controller by name, or undefined if there is none. */
@@ -193,7 +205,7 @@ export class SysfsControllers {
 
   /** Undefined if it vanished, or became another one, meanwhile. */
   #read(device: string): KernelController | undefined {
-    const directory = join(this.#class, device);
+    const directory = `${this.#class}/${device}`;
     const identity = identify(directory);
     let known = this.#known.get(device);
     if (known !== undefined && known.instance !== identity?.instance) {
@@ -318,7 +330,7 @@ function readFixed(directory: string): FixedFields {
 /** What an attribute holds; empty if it is missing or cannot be read now. */
 function attribute(directory: string, name: string): string {
   try {
-    return readFileSync(`${directory}/${name}`, 'utf8').trim();
+    return readFileSync(`${directory}/${name}`, AS_TEXT).trim();
   } catch (error) {
     if (isHostTrouble(error)) throw error;
     return '';

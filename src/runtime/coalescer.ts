@@ -3,8 +3,9 @@
  *
  * Invariants:
  * - never two passes at a time; a mark during a pass causes one more afterwards;
- * - a marked pass runs when nothing was marked for QUIET_MS, at the latest LATEST_MS after the
- *   first mark, or after the rest;
+ * - a mark after QUIET_MS without any runs a pass at once: one thing has happened. Where another
+ *   follows, many may: then one runs when nothing was marked for QUIET_MS, at the latest LATEST_MS
+ *   after the first mark; in both cases not before the rest is over;
  * - passes take at most one part in 1 + REST_FACTOR of the time, unless they take so long that they
  *   would rest for more than LONGEST_REST_MS: a stream of marks, one for each of many connections,
  *   must not become one of passes over all of them;
@@ -24,6 +25,9 @@ export class Coalescer implements Disposable {
   readonly #onError: (thrown: unknown) => void;
   #timer: Disposable | undefined;
   #firstMark: number | undefined;
+  #lastMark = -Infinity;
+  /** The first mark came out of the quiet. */
+  #single = false;
   /** Until when the last pass is to be the last. */
   #restUntil = -Infinity;
   /** The next pass waits for nothing. */
@@ -41,7 +45,9 @@ export class Coalescer implements Disposable {
   mark(): void {
     if (this.#disposed) return;
     const now = this.#clock.now();
+    if (this.#firstMark === undefined) this.#single = now - this.#lastMark >= QUIET_MS;
     this.#firstMark ??= now;
+    this.#lastMark = now;
     if (this.#running === undefined) this.#armMarked(now, this.#firstMark);
   }
 
@@ -49,6 +55,7 @@ export class Coalescer implements Disposable {
   markNow(): void {
     if (this.#disposed) return;
     this.#firstMark = this.#clock.now();
+    this.#lastMark = this.#firstMark;
     this.#atOnce = true;
     if (this.#running === undefined) this.#arm(0);
   }
@@ -65,7 +72,8 @@ export class Coalescer implements Disposable {
   }
 
   #armMarked(now: number, firstMark: number): void {
-    const due = Math.min(now + QUIET_MS, firstMark + LATEST_MS);
+    const quiet = this.#single ? firstMark : now + QUIET_MS;
+    const due = Math.min(quiet, firstMark + LATEST_MS);
     this.#arm(this.#atOnce ? 0 : Math.max(due, this.#restUntil) - now);
   }
 

@@ -153,7 +153,7 @@ export class ControllerDriver implements Disposable {
     if (held === undefined) return;
     const now = snapshot.get(held.device);
     const complete = now?.instance === held.instance && now.state === 'live';
-    if (!complete) void this.#look();
+    if (!complete) void this.look();
     else if (now !== held) this.feed({ kind: 'observed', kernel: now });
   }
 
@@ -167,7 +167,7 @@ export class ControllerDriver implements Disposable {
   }
 
   /** Compares with the device itself: a picture may be from before sysfs said what it is. */
-  async #look(): Promise<void> {
+  async look(): Promise<void> {
     const held = this.kernel;
     if (held === undefined) return;
     try {
@@ -175,7 +175,7 @@ export class ControllerDriver implements Disposable {
       const same = now?.instance === held.instance ? now : undefined;
       if (this.kernel === held) this.feed({ kind: 'observed', kernel: same });
       // What was heard of it meanwhile may be younger than what was read.
-      else if (this.kernel?.instance === held.instance) await this.#look();
+      else if (this.kernel?.instance === held.instance) await this.look();
     } catch {
       // The next pass looks again.
     }

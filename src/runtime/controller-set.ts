@@ -177,6 +177,11 @@ export class ControllerSet<Extra> implements Disposable {
     for (const { driver } of this.all()) driver.observe(snapshot);
   }
 
+  /** The same of one device, read now: another connection may have come under its name. */
+  look(device: string): void {
+    for (const { driver } of this.#holders.get(device) ?? []) void driver.look();
+  }
+
   /** Tries again at once whatever waits. */
   kick(): void {
     for (const { driver } of this.all()) driver.feed({ kind: 'kick' });

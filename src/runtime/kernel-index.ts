@@ -1,8 +1,8 @@
 /**
  * What the kernel has, read once for everybody who asks at about the same time.
  *
- * Invariant: two readers never scan sysfs at the same time for the same question; `get(0)` always
- * answers with a scan that began after the call.
+ * Invariants: many who ask at the same time have it read once; `get` always answers with what was
+ * read after the call, and `candidates` with what has come since long before it: names are compared.
  */
 import { controllersByPlace } from '../core/connection-places.ts';
 import type { KernelController } from '../nvme/kernel-controller.ts';
@@ -12,42 +12,45 @@ import type { Clock } from '../ports/host.ts';
 
 export type KernelSnapshot = ReadonlyMap<string, KernelController>;
 
+/**
+ * Of those whose names are known, what changes is seen by looks at all of them. That a name has
+ * passed to another connection is told by an event that comes before it.
+ */
+const WHOLE_MS = 10_000;
+
+interface Picture {
+  /** When the names were compared, and when all of it was read; milliseconds. */
+  readonly compared: number;
+  readonly whole: number;
+  readonly snapshot: KernelSnapshot;
+}
+
 export class KernelIndex {
   readonly #devices: Devices;
   readonly #clock: Clock;
-  #last: { readonly begun: number; readonly snapshot: KernelSnapshot } | undefined;
+  #last: Picture | undefined;
   #generation = 0;
   /** Made once of a snapshot: a thousand drivers ask the same. */
   readonly #places = new WeakMap<KernelSnapshot, ReturnType<typeof controllersByPlace>>();
-  #scan: { readonly begun: number; readonly result: Promise<KernelSnapshot> } | undefined;
+  #reading: { readonly begun: number; readonly result: Promise<KernelSnapshot> } | undefined;
 
   constructor(devices: Devices, clock: Clock) {
     this.#devices = devices;
     this.#clock = clock;
   }
 
-  /** A snapshot whose scan began at most `maxAgeMs` ago. */
-  async get(maxAgeMs: number): Promise<KernelSnapshot> {
-    const oldest = this.#clock.now() - maxAgeMs;
-    if (maxAgeMs > 0 && this.#last !== undefined && this.#last.begun >= oldest) {
-      return this.#last.snapshot;
-    }
-    if (maxAgeMs > 0 && this.#scan !== undefined && this.#scan.begun >= oldest) {
-      return this.#scan.result;
-    }
+  /** What there is now. */
+  get(): Promise<KernelSnapshot> {
     const begun = this.#clock.now();
-    const scan = { begun, result: this.#read(begun) };
-    this.#scan = scan;
-    try {
-      return await scan.result;
-    } finally {
-      if (this.#scan === scan) this.#scan = undefined;
-    }
+    return this.#shared(begun, this.#read(begun));
   }
 
-  /** Of such a snapshot, the controllers that may be the connection that `tid` asks for. */
+  /**
+   * The controllers that may be the connection that `tid` asks for. What has come up to `maxAgeMs`
+   * ago is among them; of what was there before, what it was at most WHOLE_MS ago.
+   */
   async candidates(tid: TransportId, maxAgeMs: number): Promise<readonly KernelController[]> {
-    const snapshot = await this.get(maxAgeMs);
+    const snapshot = await this.#recent(maxAgeMs);
     let find = this.#places.get(snapshot);
     if (find === undefined) {
       find = controllersByPlace(snapshot.values());
@@ -60,18 +63,57 @@ export class KernelIndex {
   invalidate(): void {
     this.#generation += 1;
     this.#last = undefined;
-    this.#scan = undefined;
+    this.#reading = undefined;
   }
 
   read(device: string): Promise<KernelController | undefined> {
     return this.#devices.read(device);
   }
 
+  async #recent(maxAgeMs: number): Promise<KernelSnapshot> {
+    if (maxAgeMs === 0) return this.get();
+    const last = this.#last;
+    const now = this.#clock.now();
+    if (last !== undefined && now - last.compared <= maxAgeMs) return last.snapshot;
+    const reading = this.#reading;
+    if (reading !== undefined && now - reading.begun <= maxAgeMs) return reading.result;
+    const whole = last === undefined || now - last.whole > WHOLE_MS;
+    return this.#shared(now, whole ? this.#read(now) : this.#compare(last, now));
+  }
+
+  /** Others who ask meanwhile wait for the same. */
+  async #shared(begun: number, result: Promise<KernelSnapshot>): Promise<KernelSnapshot> {
+    const reading = { begun, result };
+    this.#reading = reading;
+    try {
+      return await result;
+    } finally {
+      if (this.#reading === reading) this.#reading = undefined;
+    }
+  }
+
   async #read(begun: number): Promise<KernelSnapshot> {
     const generation = this.#generation;
     const controllers = await this.#devices.list();
     const snapshot = new Map(controllers.map((controller) => [controller.device, controller]));
-    if (generation === this.#generation) this.#last = { begun, snapshot };
+    if (generation === this.#generation) this.#last = { compared: begun, whole: begun, snapshot };
     return snapshot;
+  }
+
+  /** Reads only what has come, and what was not yet all that it is to be. */
+  async #compare(last: Picture, compared: number): Promise<KernelSnapshot> {
+    const { snapshot, whole } = last;
+    const next = new Map<string, KernelController>();
+    for (const device of await this.#devices.names()) {
+      const before = snapshot.get(device);
+      const now = before?.state === 'live' ? before : await this.#devices.read(device);
+      if (now !== undefined) next.set(device, now);
+    }
+    const same =
+      next.size === snapshot.size && [...next].every(([name, now]) => snapshot.get(name) === now);
+    const result = same ? snapshot : next;
+    // Nothing went, and nothing younger was read meanwhile.
+    if (this.#last === last) this.#last = { compared, whole, snapshot: result };
+    return result;
   }
 }

@@ -150,6 +150,7 @@ export class ServiceCore<Extra extends ServiceExtra, Saved> {
       },
       deviceEvent: (event) => {
         if (event.kind === 'resync') this.metrics.resync();
+        if (event.kind === 'add') this.controllers.look(event.device);
         definition.deviceEvent(event);
       },
     });

@@ -76,7 +76,7 @@ export class ServiceLoop {
   }
 
   async #pass(): Promise<void> {
-    const snapshot = await this.index.get(0);
+    const snapshot = await this.index.get();
     // Stopped while sysfs was read: what it would do now is the stop's business.
     if (this.#stopped) return;
     await this.#deps.pass(snapshot);
@@ -96,9 +96,9 @@ export class ServiceLoop {
         this.index.invalidate();
         this.#coalescer.mark();
         break;
+      // Nothing here waits for a device that comes; a pass over all others for each would cost most
+      // when all of them are being connected. What such a device is to one, `deviceEvent` sees to.
       case 'add':
-        this.#coalescer.mark();
-        break;
       case 'nvme-event':
       case 'aen':
       case 'fc-discovery':

@@ -197,7 +197,7 @@ export class StacdService {
    */
   async preview(next: ServiceSettings, removedDcs: ReadonlySet<TidKey>): Promise<PreviewedActions> {
     const audits = auditsOthers(next);
-    const kernel: KernelSnapshot = audits ? await this.#core.loop.index.get(0) : new Map();
+    const kernel: KernelSnapshot = audits ? await this.#core.loop.index.get() : new Map();
     // In one go from here on: nothing changes meanwhile.
     const configured = this.#core.previewConfigured(next);
     const present = {

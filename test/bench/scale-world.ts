@@ -79,6 +79,10 @@ export class ScaleDevices implements Devices {
     return Promise.resolve([...this.#controllers.values()]);
   }
 
+  names(): Promise<readonly string[]> {
+    return Promise.resolve([...this.#controllers.keys()]);
+  }
+
   read(device: string): Promise<KernelController | undefined> {
     return Promise.resolve(this.#controllers.get(device));
   }
@@ -94,10 +98,6 @@ export class ScaleDevices implements Devices {
 
   get size(): number {
     return this.#controllers.size;
-  }
-
-  get names(): readonly string[] {
-    return [...this.#controllers.keys()];
   }
 
   add(

@@ -48,7 +48,9 @@ export function devicesContract(name: string, open: () => Promise<DevicesWorld>)
     tests: [
       test('shows a connection in the list, and alone', async ({ devices, connect, expected }) => {
         assert.deepEqual(await devices.list(), []);
+        assert.deepEqual(await devices.names(), []);
         const device = await connect();
+        assert.deepEqual(await devices.names(), [device]);
         const [controller, ...others] = await devices.list();
         assert(controller !== undefined && others.length === 0);
         assert.equal(controller.device, device);

@@ -50,6 +50,10 @@ export class FakeDevices implements Devices {
     return this.lists.call(undefined);
   }
 
+  names(): Promise<readonly string[]> {
+    return Promise.resolve(this.controllers.map(({ device }) => device));
+  }
+
   read(device: string): Promise<KernelController | undefined> {
     return this.reads.call(device);
   }

@@ -4,7 +4,8 @@
  *
  *   npm run bench                         everything, 3 runs: hours
  *   npm run bench -- dead --runs 1        one group of rows; the document stays as it is
- *   npm run bench -- cold native --write  these, and the document is made of them
+ *   npm run bench -- cold native --write  these, and the document is made of them, and of the groups
+ *                                         that were measured with --write before: out/bench.json
  */
 import { writeFileSync } from 'node:fs';
 import { cpus, loadavg } from 'node:os';
@@ -13,11 +14,13 @@ import { parseArgs } from 'node:util';
 import { openLab } from '../../e2e/lab.ts';
 import { GROWTH_LIMIT, growth, nativeRows, nativeTable, type NativeRow } from '../native.ts';
 import { furnish, type Contender } from './contenders.ts';
+import { readKept, writeKept, type Kept } from './kept.ts';
 import { bars, barTable, groupTable, type Bar, type Group, type Result } from './results.ts';
 import { cold, dead, events, idle, outage, type Recorder, type Scenario } from './scenarios.ts';
 
 const root = join(import.meta.dirname, '../../..');
 const REPORT = join(root, 'docs/benchmarks.md');
+const KEPT = join(root, 'out/bench.json');
 
 const GROUPS: readonly { readonly group: Group; readonly title: string }[] = [
   { group: 'cold', title: 'Cold start' },
@@ -90,31 +93,34 @@ class Collected {
   }
 }
 
-function documentOf(
-  results: readonly Result[],
-  native: readonly NativeRow[],
-  runs: number,
-): string {
+function documentOf({ groups, native }: Kept): string {
   const [load = 0] = loadavg();
   const sections = GROUPS.flatMap(({ group, title }) => {
-    const of = results.filter((each) => each.group === group);
-    return of.length === 0 ? [] : ['', `## ${title}`, '', ...groupTable(of)];
+    const measured = groups[group];
+    if (measured === undefined) return [];
+    return ['', `## ${heading(title, measured.runs)}`, '', ...groupTable(measured.results)];
   });
+  const results = GROUPS.flatMap(({ group }) => groups[group]?.results ?? []);
+  const rows = native?.rows ?? [];
   return [
     '# How fast hosts are connected',
     '',
     'Made by `npm run bench` in the virtual machine (2 emulated processors, Debian trixie), on',
-    `${String(cpus().length)} × ${cpus()[0]?.model.trim() ?? 'unknown'}; load average of the host at the end ${load.toFixed(1)}. Medians of ${String(runs)} runs`,
-    '(the least and the most), each in turn with its peers on the same targets: only the ratios mean',
-    'something elsewhere. Beside dead paths the peers ran once. `never`: not within 300 s.',
+    `${String(cpus().length)} × ${cpus()[0]?.model.trim() ?? 'unknown'}; load average of the host at the end ${load.toFixed(1)}. Medians of the`,
+    'runs (the least and the most), each in turn with its peers on the same targets: only the ratios',
+    'mean something elsewhere. Beside dead paths the peers ran once. `never`: not in the time given.',
     ...sections,
-    ...nativeSection(native),
+    ...nativeSection(rows),
     '',
     '## Bars',
     '',
-    ...barTable([...bars(results), ...nativeBars(native)]),
+    ...barTable([...bars(results), ...nativeBars(rows)]),
     '',
   ].join('\n');
+}
+
+function heading(title: string, runs: number): string {
+  return `${title} (${runs === 1 ? '1 run' : `${String(runs)} runs`})`;
 }
 
 function nativeSection(rows: readonly NativeRow[]): readonly string[] {
@@ -136,19 +142,29 @@ async function main(): Promise<void> {
     ...{ dead, events, idle, outage },
     cold: cold(counts),
   };
-  const collected = new Collected();
-  const rows = native ? await nativeRows(say, runs) : [];
+  const everything = groups.length === GROUPS.length && native;
+  let kept: Kept = write && !everything ? readKept(KEPT) : { groups: {} };
+  const keep = (more: Kept): void => {
+    kept = { ...kept, ...more, groups: { ...kept.groups, ...more.groups } };
+    // Each group as it is there: hours may be lost with the next one.
+    if (write) writeKept(KEPT, kept);
+  };
+  if (native) keep({ groups: {}, native: { runs, rows: await nativeRows(say, runs) } });
   if (groups.length > 0) {
     const lab = await openLab();
     try {
       await furnish(lab);
       await lab.addDc();
-      for (const group of groups) await scenarios[group](lab, runs, collected.record);
+      for (const group of groups) {
+        const collected = new Collected();
+        await scenarios[group](lab, runs, collected.record);
+        keep({ groups: { [group]: { runs, results: collected.results } } });
+      }
     } finally {
       await lab.machine.stop();
     }
   }
-  const text = documentOf(collected.results, rows, runs);
+  const text = documentOf(kept);
   process.stdout.write(text);
   if (write) writeFileSync(REPORT, text);
 }

@@ -11,6 +11,8 @@ export interface Timed {
   readonly done: boolean;
   /** Seconds after the start of the command, of each controller. */
   readonly at: readonly number[];
+  /** The same of the first asynchronous event that the kernel told of; null without one. */
+  readonly aen: number | null;
   /** `seconds` and `status`: null if the command did not end in time. */
   readonly command: {
     readonly status: number | null;

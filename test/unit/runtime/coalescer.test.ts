@@ -18,13 +18,20 @@ function bench(pass: () => Promise<void> = () => Promise.resolve()) {
   return { clock, coalescer, errors, passes };
 }
 
-test('runs one pass when it has been quiet for 100 ms', async () => {
+test('runs a pass at once for one mark, and for many together one more when it is quiet', async () => {
   const { clock, coalescer, passes } = bench();
+  coalescer.mark();
+  coalescer.mark();
+  await clock.advance(60);
+  expect(passes).toEqual([0]);
   coalescer.mark();
   await clock.advance(60);
   coalescer.mark();
   await clock.advance(5_000);
-  expect(passes).toEqual([160]);
+  expect(passes).toEqual([0, 220]);
+  coalescer.mark();
+  await clock.advance(5_000);
+  expect(passes).toEqual([0, 220, 5_120]);
 });
 
 test('runs a pass after a second though it never gets quiet', async () => {
@@ -33,16 +40,18 @@ test('runs a pass after a second though it never gets quiet', async () => {
     coalescer.mark();
     await clock.advance(50);
   }
-  expect(passes).toEqual([1_000, 2_000]);
+  expect(passes).toEqual([0, 1_050, 2_050]);
 });
 
 test('runs at once when asked to, also while it waits to get quiet', async () => {
   const { clock, coalescer, passes } = bench();
   coalescer.mark();
   await clock.advance(10);
+  coalescer.mark();
+  await clock.advance(10);
   coalescer.markNow();
   await clock.advance(5_000);
-  expect(passes).toEqual([10]);
+  expect(passes).toEqual([0, 20]);
 });
 
 test('never runs two passes at a time; marks during one cause one more', async () => {
@@ -111,7 +120,7 @@ test('rests twice as long as a pass took, but never longer than five seconds', a
     if (ms % 150 === 0) coalescer.mark();
     await clock.advance(10);
   }
-  expect(passes).toEqual([100, 700, 1_300, 1_900]);
+  expect(passes).toEqual([0, 600, 1_200, 1_800]);
   await clock.advance(8_000);
   took = 10_000;
   passes.length = 0;

@@ -85,7 +85,7 @@ describe('a connection that the kernel has', () => {
     const bench = new Bench();
     const fields = { traddr: A, trsvcid: '8009', subsysnqn: 'nqn.dc', hostnqn: HOST.hostnqn };
     const old = bench.devices.add({ ...fields, cntrltype: 'discovery' });
-    await bench.index.get(0);
+    await bench.index.get();
     bench.devices.remove(old.device);
     await bench.connected(tid());
     expect(bench.fabrics.connects.calls).toHaveLength(1);
@@ -150,7 +150,7 @@ describe('an answer of an earlier life of the connection', () => {
     await bench.connected(tid());
     const stale = bench.fabrics.logs.pendingCall();
     bench.devices.remove('nvme0');
-    bench.set.observe(await bench.index.get(0));
+    bench.set.observe(await bench.index.get());
     await settle();
     bench.fabrics.connects.hold();
     stale.complete();
@@ -172,7 +172,7 @@ describe('an answer of an earlier life of the connection', () => {
     expect(bench.set.get(tidKey(tid()))?.driver.model.phase).toMatchObject({
       work: { kind: 'waiting' },
     });
-    bench.set.observe(await bench.index.get(0));
+    bench.set.observe(await bench.index.get());
     await settle();
     expect(bench.happened).toContain('lost');
   });
@@ -314,7 +314,7 @@ test('knows the one that holds a device through changes of both', async () => {
   bench.devices.remove('nvme0');
   // Somebody else's, of the same name.
   bench.devices.add();
-  bench.set.observe(await bench.index.get(0));
+  bench.set.observe(await bench.index.get());
   await bench.clock.advance(2_000);
   expect(bench.set.holding('nvme0')).toEqual([]);
   expect(bench.devices.controllers.map(({ device }) => device)).toEqual(['nvme0', 'nvme1']);
@@ -323,15 +323,28 @@ test('knows the one that holds a device through changes of both', async () => {
   expect(bench.set.holding('nvme1')).toEqual([]);
 });
 
+test('sees that the device that came is another one than it holds', async () => {
+  const bench = await new Bench().connected(tid());
+  bench.set.look('nvme0');
+  bench.set.look('nvme9');
+  await settle();
+  expect(bench.happened).not.toContain('lost');
+  bench.devices.remove('nvme0', { silent: true });
+  bench.devices.add({}, { silent: true });
+  bench.set.look('nvme0');
+  await settle();
+  expect(bench.happened).toContain('lost');
+});
+
 test('an observation that shows nothing new is none', async () => {
   const bench = await new Bench().connected(tid());
   const feeds = vi.spyOn(ControllerDriver.prototype, 'feed');
-  bench.set.observe(await bench.index.get(0));
+  bench.set.observe(await bench.index.get());
   bench.set.start(tidKey(tid()));
   await settle();
   expect(feeds).not.toHaveBeenCalled();
   bench.devices.update('nvme0', { srcAddr: '10.0.0.9' });
-  bench.set.observe(await bench.index.get(0));
+  bench.set.observe(await bench.index.get());
   expect(feeds).toHaveBeenCalledTimes(1);
   expect(bench.set.get(tidKey(tid()))?.driver.kernel?.srcAddr).toBe('10.0.0.9');
   vi.restoreAllMocks();

@@ -10,46 +10,97 @@ function bench() {
   return { clock, devices, index: new KernelIndex(devices, clock) };
 }
 
-test('scans once for all who ask within the age that they accept', async () => {
+const TID = makeTid({ transport: 'tcp', traddr: '10.0.0.1', subsysnqn: '' });
+
+test('has it read once for all who ask within the age that they accept', async () => {
   const { clock, devices, index } = bench();
   devices.lists.hold();
-  const both = Promise.all([index.get(1_000), index.get(1_000)]);
+  const both = Promise.all([index.candidates(TID, 1_000), index.candidates(TID, 1_000)]);
   devices.lists.release();
   await both;
   await clock.advance(1_000);
-  await index.get(1_000);
+  devices.add({ traddr: '10.0.0.1' });
+  expect(await index.candidates(TID, 1_000)).toEqual([]);
   expect(devices.lists.calls).toHaveLength(1);
-  await clock.advance(1);
-  await index.get(1_000);
+});
+
+test('reads only what has come, and what was not live, while the rest was read lately', async () => {
+  const { clock, devices, index } = bench();
+  const unfinished = devices.add({ state: 'new' });
+  devices.add({ traddr: '10.0.0.9' });
+  devices.add({ traddr: '10.0.0.8' });
+  await index.candidates(TID, 1_000);
+  await clock.advance(1_001);
+  devices.update(unfinished.device, { state: 'live', traddr: '10.0.0.1' });
+  devices.remove('nvme2', { silent: true });
+  const come = devices.add({ device: 'nvme7', traddr: '10.0.0.1' });
+  const found = await index.candidates(TID, 1_000);
+  expect(found.map(({ device }) => device)).toEqual([unfinished.device, come.device]);
+  expect(devices.reads.calls.map(({ request }) => request)).toEqual([
+    unfinished.device,
+    come.device,
+  ]);
+  expect(devices.lists.calls).toHaveLength(1);
+  const gone = makeTid({ transport: 'tcp', traddr: '10.0.0.8', subsysnqn: '' });
+  expect(await index.candidates(gone, 1_000)).toEqual([]);
+});
+
+test('reads all of it again after a while', async () => {
+  const { clock, devices, index } = bench();
+  devices.add({ traddr: '10.0.0.9' });
+  await index.candidates(TID, 1_000);
+  devices.update('nvme0', { traddr: '10.0.0.1' });
+  await clock.advance(10_000);
+  expect(await index.candidates(TID, 1_000)).toEqual([]);
+  await clock.advance(1_001);
+  expect(await index.candidates(TID, 1_000)).toHaveLength(1);
   expect(devices.lists.calls).toHaveLength(2);
 });
 
-test('answers with a scan that began after the call where no age is accepted', async () => {
+test('answers with what was read after the call where it is asked for what is now', async () => {
   const { devices, index } = bench();
-  await index.get(1_000);
+  await index.get();
   devices.add({ traddr: '10.0.0.1' });
-  expect((await index.get(0)).size).toBe(1);
+  expect((await index.get()).size).toBe(1);
+  expect(await index.candidates(TID, 0)).toHaveLength(1);
 });
 
 test('does not give out what was read before a device went', async () => {
   const { devices, index } = bench();
   devices.add({ traddr: '10.0.0.1' });
   devices.lists.hold();
-  const before = index.get(1_000);
+  const before = index.candidates(TID, 1_000);
   const [old] = devices.lists.pending;
   old?.complete();
   devices.remove('nvme0');
   index.invalidate();
   devices.lists.release();
-  expect((await before).size).toBe(1);
-  expect((await index.get(1_000)).size).toBe(0);
+  expect(await before).toHaveLength(1);
+  expect(await index.candidates(TID, 1_000)).toEqual([]);
+});
+
+test('does not keep a comparison with what was read before a device went', async () => {
+  const { clock, devices, index } = bench();
+  devices.add({ traddr: '10.0.0.1' });
+  await index.get();
+  await clock.advance(1_001);
+  devices.add({ state: 'new' });
+  devices.reads.hold();
+  const comparing = index.candidates(TID, 1_000);
+  await clock.advance(0);
+  devices.remove('nvme0');
+  index.invalidate();
+  devices.reads.release();
+  await comparing;
+  devices.add({ traddr: '10.0.0.1' });
+  expect(await index.candidates(TID, 1_000)).toHaveLength(1);
 });
 
 test('tries again after a scan that failed', async () => {
   const { devices, index } = bench();
   devices.lists.failNext(new Error('sysfs'));
-  await expect(index.get(1_000)).rejects.toThrow('sysfs');
-  await expect(index.get(1_000)).resolves.toBeInstanceOf(Map);
+  await expect(index.get()).rejects.toThrow('sysfs');
+  await expect(index.get()).resolves.toBeInstanceOf(Map);
 });
 
 test('finds the candidates for a connection by address in any spelling', async () => {

@@ -6,17 +6,18 @@ import { MemoryLog } from '../../fakes/log.ts';
 
 function bench() {
   const clock = new FakeClock();
+  const devices = new FakeDevices();
   let passes = 0;
   const loop = new ServiceLoop({
     clock,
-    devices: new FakeDevices(),
+    devices,
     log: new MemoryLog(),
     pass: () => {
       passes += 1;
     },
     deviceEvent: () => undefined,
   });
-  return { clock, loop, passes: () => passes };
+  return { clock, devices, loop, passes: () => passes };
 }
 
 test('makes no pass before the start, whatever marks it', async () => {
@@ -40,6 +41,18 @@ test('makes one pass for many marks, and one every minute', async () => {
   expect(passes()).toBe(2);
   await clock.advance(60_000);
   expect(passes()).toBe(3);
+});
+
+test('makes one for a device that went, and none for one that came', async () => {
+  const { clock, devices, loop, passes } = bench();
+  loop.start();
+  await clock.advance(0);
+  const { device } = devices.add();
+  await clock.advance(1_000);
+  expect(passes()).toBe(1);
+  devices.remove(device);
+  await clock.advance(1_000);
+  expect(passes()).toBe(2);
 });
 
 test('makes no pass after the stop', async () => {

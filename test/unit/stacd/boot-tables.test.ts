@@ -189,6 +189,7 @@ test('a controller with the host NQN of a boot table is connected with its host 
   // Another one than the NQN would suggest.
   const id = HOST_ID.replace('0', 'a');
   bench.bootFirmware.set('NBFT', encodeNbft({ ...BOOT, host: { id } }).bytes);
+  bench.target(A, ROOT);
   await bench.start();
   await bench.says(state([entry(A, ROOT)], HOST_NQN));
   expect(bench.fabrics.connects.calls.map(({ request: { host } }) => host)).toMatchObject([

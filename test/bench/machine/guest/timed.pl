@@ -3,8 +3,9 @@
 #   timed.pl connected|removed COUNT TRSVCID SECONDS COMMAND
 # Waits until COUNT controllers of the port TRSVCID are connected (those that are live already count,
 # too), or until COUNT were removed after the start, SECONDS at most, and until the command ended.
-# Prints JSON: "at", the seconds after the command's start of each; "command": its exit status, its
-# seconds, and the CPU seconds of it and its children. perl-base only.
+# Prints JSON: "at", the seconds after the command's start of each; "aen", those of the first
+# asynchronous event that the kernel told of, or null; "command": its exit status, its seconds, and
+# the CPU seconds of it and its children. perl-base only.
 use strict;
 use warnings;
 use Socket;
@@ -47,7 +48,7 @@ if ($child == 0) {
   exec('sh', '-c', $command);
   die "sh: $!\n";
 }
-my ($ended, $status, $cpu, $removed) = (undef, undef, 0, 0);
+my ($ended, $status, $cpu, $removed, $aen) = (undef, undef, 0, 0, undef);
 my $enough = sub { ($what eq 'removed' ? $removed : scalar keys %live) >= $count };
 until (defined $ended && $enough->()) {
   my $left = $begin + $limit - now();
@@ -61,6 +62,7 @@ until (defined $ended && $enough->()) {
     my $at = now() - $begin;
     my %fields = map { /^([A-Z_]+)=(.*)/s ? ($1, $2) : () } split /\0/, $message;
     next unless ($fields{SUBSYSTEM} // '') eq 'nvme';
+    $aen //= $at if defined $fields{NVME_AEN};
     my $device = ($fields{DEVPATH} // '') =~ m{/([^/]+)$} ? $1 : '';
     if ($fields{ACTION} eq 'remove') {
       delete $live{$device};
@@ -85,8 +87,9 @@ if (!defined $ended) {
   waitpid($child, 0);
 }
 printf(
-  "{\"done\":%s,\"at\":[%s],\"command\":{\"status\":%s,\"seconds\":%s,\"cpu\":%.3f}}\n",
+  "{\"done\":%s,\"at\":[%s],\"aen\":%s,\"command\":{\"status\":%s,\"seconds\":%s,\"cpu\":%.3f}}\n",
   $enough->() ? 'true' : 'false',
   join(',', map { sprintf('%.3f', $_) } @at),
+  defined $aen ? sprintf('%.3f', $aen) : 'null',
   $status // 'null', defined $ended ? sprintf('%.3f', $ended) : 'null', $cpu
 );
