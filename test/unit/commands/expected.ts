@@ -20,7 +20,7 @@ const MORE: Readonly<Record<string, readonly Aspect[]>> = {
   'stacctl explain': ['absent'],
   'stasadm check-config': ['json', 'empty', 'many', 'absent'],
   'stasadm diff': ['json', 'empty', 'many', 'down'],
-  'stasadm doctor': ['json', 'down'],
+  'stasadm doctor': ['json', 'empty', 'many', 'down'],
 };
 
 function aspectsOf(program: ProgramName, command: Command): readonly Aspect[] {

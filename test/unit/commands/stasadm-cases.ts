@@ -28,6 +28,7 @@ import {
   type DiffWorld,
 } from '../stasadm/diff-kit.ts';
 import {
+  CONFIGURATION,
   daemonFacts,
   entry,
   HEALTHY,
@@ -251,6 +252,22 @@ function doctorCases(): readonly Case[] {
     confEntries: known([entry('/etc/stas/stacd.conf', { holdsSecret: true })]),
     avahi: { ...HEALTHY.avahi, server: known('absent') },
   };
+  /** Nothing is connected, and no file says what to connect. */
+  const bare: Facts = {
+    ...HEALTHY,
+    controllers: known([]),
+    configuration: known({ ...CONFIGURATION, transports: new Set(), usesSecrets: false }),
+    confEntries: known([]),
+  };
+  const many: Facts = {
+    ...HEALTHY,
+    controllers: known(
+      Array.from({ length: 1000 }, (_, index) => ({
+        ...{ ...CONNECTED, device: `nvme${String(index)}`, instance: String(index) },
+        ...{ traddr: `10.0.${String(index >> 8)}.${String(index & 255)}`, hostid: OTHER_ID },
+      })),
+    ),
+  };
   const ordinary: Facts = {
     ...{ ...HEALTHY, isRoot: false },
     packetFilter: unknown('the rules are for root only'),
@@ -260,6 +277,8 @@ function doctorCases(): readonly Case[] {
     of(command, 'ok', [command]),
     of(command, 'ok', [command], { facts: ill }, 'failures'),
     of(command, 'json', [command, '-o', 'json'], { facts: ill }),
+    of(command, 'empty', [command], { facts: bare }),
+    of(command, 'many', [command], { facts: many }),
     of(command, 'down', [command], {
       facts: { ...HEALTHY, daemons: { ...HEALTHY.daemons, stacd: stopped } },
     }),
