@@ -3,7 +3,7 @@
  *
  * It is what the kernel has, whoever made it; stacd is asked only which of it is its own.
  */
-import { describeUse } from '../nvme/block-use.ts';
+import { describeUse, useJson } from '../nvme/block-use.ts';
 import type { BlockUse, NamespaceUse } from '../nvme/block-use.ts';
 import { isIoController } from '../nvme/connection-match.ts';
 import type { KernelController } from '../nvme/kernel-controller.ts';
@@ -145,7 +145,7 @@ export function treeJson({ own, subsystems }: SubsystemTree): unknown {
         block,
         bytes: bytes ?? null,
         paths,
-        uses,
+        uses: uses.map(useJson),
       })),
     })),
   };

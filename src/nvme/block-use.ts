@@ -53,6 +53,13 @@ export function describeUse(use: BlockUse): string {
   }
 }
 
+/** One use for programs: the keys of the commands' JSON. */
+export function useJson(use: BlockUse): unknown {
+  if (use.kind !== 'mount') return use;
+  const { fileSystem, ...mount } = use;
+  return { ...mount, 'file-system': fileSystem };
+}
+
 /**
  * What happens to the namespace when its path through one controller goes: `nvme0n1: mounted at
  * /data (ext4 on nvme0n1p1); this is the last path`. `going` names the controllers that go with it.

@@ -10,7 +10,7 @@ import type {
 } from '../../core/reload-preview.ts';
 import { compareNames, json, paint, shown } from '../../ctl/text.ts';
 import type { Screen, Tone } from '../../ctl/text.ts';
-import { describeNamespace, losesUse, type NamespaceUse } from '../../nvme/block-use.ts';
+import { describeNamespace, losesUse, useJson, type NamespaceUse } from '../../nvme/block-use.ts';
 import {
   goingDevices,
   hasChanges,
@@ -220,11 +220,7 @@ function namespaceJson(namespace: NamespaceUse, going: ReadonlySet<string>): unk
   const { block, otherPaths, uses } = namespace;
   return {
     block,
-    uses: uses.map((use) => {
-      if (use.kind !== 'mount') return use;
-      const { fileSystem, ...mount } = use;
-      return { ...mount, 'file-system': fileSystem };
-    }),
+    uses: uses.map(useJson),
     'other-paths': otherPaths,
     'last-path': otherPaths.every((controller) => going.has(controller)),
   };
