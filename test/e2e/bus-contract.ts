@@ -43,12 +43,7 @@ function printedLines(text: string): readonly string[] {
     .map((columns) => (columns[1] === 'property' ? columns.toSpliced(3, 1) : columns).join(' '));
 }
 
-async function contractOf(name: (typeof DAEMONS)[number]): Promise<Contract> {
-  const file = new URL(`../../dbus/org.nvmexpress.${name}.xml`, import.meta.url);
-  return parseContract(await readFile(file, 'utf8'));
-}
-
-/** `busctl introspect` shows both contracts, neither less nor more. */
+/** `busctl introspect` shows both contracts, neither less nor more, and their texts are installed. */
 export async function expectIntrospection({ machine }: Lab): Promise<void> {
   for (const name of DAEMONS) {
     const service = `org.nvmexpress.${name}`;
@@ -56,7 +51,9 @@ export async function expectIntrospection({ machine }: Lab): Promise<void> {
       `busctl introspect --no-legend --no-pager ${service} /org/nvmexpress/${name}`,
     );
     const own = printedLines(text.slice(text.indexOf(`${service} `)));
-    expect([...own].sort()).toEqual([...expectedLines(await contractOf(name))].sort());
+    const xml = await readFile(new URL(`../../dbus/${service}.xml`, import.meta.url), 'utf8');
+    expect([...own].sort()).toEqual([...expectedLines(parseContract(xml))].sort());
+    expect(await machine.sh(`cat /usr/share/dbus-1/interfaces/${service}.xml`)).toBe(xml);
   }
 }
 
@@ -65,9 +62,11 @@ export async function expectPolicy({ machine }: Lab): Promise<void> {
   for (const name of DAEMONS) {
     const service = `org.nvmexpress.${name}`;
     const at = `${service} /org/nvmexpress/${name}`;
+    const ofStafd = (request: string): readonly string[] => (name === 'staf' ? [request] : []);
     const removed = name === 'stac' ? ' aa{ss} 0' : '';
     for (const request of [
       `call ${at} ${service}.v1 preview_reload${removed}`,
+      ...ofStafd(`call ${at} ${service}.v1 read_logs_again`),
       `set-property ${at} ${service}.debug tron b true`,
     ]) {
       const refused = await machine.exec(`${NOBODY} busctl ${request}`);
@@ -82,7 +81,10 @@ export async function expectPolicy({ machine }: Lab): Promise<void> {
       `call ${at} ${service}.v1 list_controllers`,
       `call ${at} ${service}.v1 explain`,
       `call ${at} ${service}.v1 metrics`,
+      ...ofStafd(`call ${at} ${service}.v1 get_discovery_state`),
       `call ${at} ${service}.debug process_info`,
+      `call ${at} ${service}.debug controller_info sssssss tcp 192.0.2.1 8009 nqn.none '' '' ''`,
+      `call ${at} org.freedesktop.DBus.Properties GetAll s ${service}.debug`,
       `get-property ${at} ${service}.debug tron`,
     ]) {
       await machine.sh(`${NOBODY} busctl ${request}`);

@@ -56,6 +56,8 @@ describe('the package', () => {
     const names = pages.flatMap(({ names, section }) => names.map((name) => [section, name]));
     const found = await here.machine.sh(`man -w ${names.flat().join(' ')}`);
     expect(found.trim().split('\n')).toHaveLength(names.length);
+    const shown = await here.machine.sh('LC_ALL=C MANWIDTH=80 man stafd.conf');
+    expect(shown).toContain('reconnect-delay=');
     // As bash calls it: the command, the word that is replaced, and the one before.
     const call = 'COMP_LINE="stacctl tre" COMP_POINT=11 _stacctl stacctl tre stacctl';
     const complete = `${call}; echo "\${COMPREPLY[@]}"`;
