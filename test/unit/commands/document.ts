@@ -18,13 +18,15 @@ dictionaries, whose values are strings, and whose times are written \`30.0s [12.
 how much. \`explain\` and \`watch\` have typed values, and times in milliseconds. \`watch\` prints an
 object a line.
 
-Everybody may run the commands that only show something; what needs root is shown as an ordinary user
-meets it, too.
+Everybody may run the commands that only show something, except \`stasadm diff\`, which is for root
+since it tells of files that others may not read; what needs root is shown as an ordinary user meets
+it, too.
 
-The exit status is 0 if all went well, 1 if something could not be done or found (one line on standard
-error says why and what to do), 2 if the command line is wrong. \`stasadm check-config\` and
-\`stasadm doctor\` end with 1 if they have found something, too, \`stasadm diff --exit-code\` with 3 if a
-reload would change something.
+The exit status is 0 if all went well, 1 if something could not be done or found, 2 if the command line
+is wrong. With 1, a line on standard error says why and what to do; \`stasadm diff\` prints one for each
+thing that it could not find out, and for each reload that would be refused. \`stasadm check-config\` and
+\`stasadm doctor\` end with 1 as well if they have found something, and then print nothing but what they
+found; \`stasadm diff --exit-code\` ends with 3 if a reload would change something.
 `;
 
 /** Variants that differ in their form alone. */

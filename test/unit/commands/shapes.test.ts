@@ -1,6 +1,6 @@
 /**
- * What is made by hand in tests, and what the manual says of JSON, held to what the daemons'
- * services give.
+ * What is made by hand in tests, what the manual says of JSON, and the metrics that docs/metrics.md
+ * tells of, held to what the daemons' services give.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -84,11 +84,11 @@ describe('what tests make by hand is like what a daemon gives:', () => {
   });
 });
 
-const doc = join(import.meta.dirname, '..', '..', '..', 'doc');
+const root = join(import.meta.dirname, '..', '..', '..');
 
 /** The words of a source in `doc/` that stand for keys: `_host-traddr_`, in text from `begin` on. */
 function words(file: string, begin: string, end: string): readonly string[] {
-  const text = readFileSync(join(doc, file), 'utf8');
+  const text = readFileSync(join(root, 'doc', file), 'utf8');
   const from = text.indexOf(begin);
   const to = text.indexOf(end, from + begin.length);
   if (from < 0 || to < 0) throw new Error(`${file} has no ${from < 0 ? begin : end}`);
@@ -146,10 +146,59 @@ describe('the manual says which keys there are in the JSON of', () => {
     );
   });
 
-  it('tree', async () => {
-    const known = keysOf(await json(stacctl, 'tree'));
+  it('tree, all of them', async () => {
     const said = words('stacctl.1.scd', 'an object with', '@command stacctl watch');
-    expect(said.length).toBeGreaterThan(4);
-    expect(said.filter((word) => !known.has(word))).toEqual([]);
+    // No process there has a mount of its own.
+    expect([...new Set(said)].filter((word) => word !== 'process').toSorted()).toEqual(
+      [...keysOf(await json(stacctl, 'tree'))].toSorted(),
+    );
+  });
+
+  it.each(TOOLS)('metrics, all of them, of $daemon', async (tool) => {
+    const families = await json(tool, 'metrics');
+    expect(words('include/ctl-metrics.scd', 'an object for each metric', 'number.')).toEqual([
+      ...Object.keys(shape(families).always),
+      ...Object.keys(shape(at(families, 'samples')).always),
+    ]);
+  });
+});
+
+describe('docs/metrics.md', () => {
+  const METRIC = /\bnvme_stas_\w+/g;
+  const text = readFileSync(join(root, 'docs', 'metrics.md'), 'utf8');
+  /** The rows below each of its three headings: of both daemons, of stafd, of stacd. */
+  const [, common = '', ofStafd = '', ofStacd = ''] =
+    /\n## What there is\n([^]*)\nstafd has besides:\n([^]*)\nstacd has besides:\n([^]*?)\n#/.exec(
+      text,
+    ) ?? [];
+
+  async function familiesOf(tool: Tool): Promise<readonly (readonly [unknown, unknown])[]> {
+    const families = at(await json(tool, 'metrics')).filter(isObject);
+    return families.map(({ name, type }) => [name, type] as const);
+  }
+
+  it.each([
+    [stafctl, common + ofStafd],
+    [stacctl, common + ofStacd],
+  ] as const)('has a row for each metric, and no other, of $daemon', async (tool, rows) => {
+    const told = [...rows.matchAll(/^\| `(\w+)` *\| (\w+) /gm)].map(([, name, type]) => [
+      name,
+      type,
+    ]);
+    expect(told.toSorted()).toEqual((await familiesOf(tool)).toSorted());
+  });
+
+  it('names no metric elsewhere that there is not', async () => {
+    const all = (await Promise.all(TOOLS.map(familiesOf))).flat();
+    const samples = new Set(
+      all.flatMap(([name, type]) =>
+        (type === 'histogram' ? ['', '_bucket', '_sum', '_count'] : ['']).map(
+          (suffix) => String(name) + suffix,
+        ),
+      ),
+    );
+    const named = [...text.matchAll(METRIC)].map(([name]) => name);
+    expect(named.length).toBeGreaterThanOrEqual(all.length);
+    expect(named.filter((name) => !samples.has(name))).toEqual([]);
   });
 });

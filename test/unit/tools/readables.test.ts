@@ -28,16 +28,16 @@ describe('the documents that the package installs', () => {
     expect(linksOf(path).filter((target) => !readables.includes(target))).toEqual([]);
   });
 
-  it('are those that the manual pages and the units name', () => {
+  it('are those that the manual pages, the units and the list of installed files name', () => {
     const folders = ['doc', 'doc/include', 'systemd'];
     const files = folders.flatMap((folder) =>
       readdirSync(join(root, folder)).map((name) => `${folder}/${name}`),
     );
-    const named = files
-      .filter((path) => statSync(join(root, path)).isFile())
-      .flatMap((path) => namedIn(read(path).replaceAll('\\_', '_')));
-    expect(named).toContain('docs/metrics.md');
-    expect(named.filter((place) => !readables.includes(place))).toEqual([]);
+    const namers = ['DISTROS.md', ...files].filter((path) => statSync(join(root, path)).isFile());
+    const named = new Map(namers.map((path) => [path, namedIn(read(path).replaceAll('\\_', '_'))]));
+    expect(named.get('DISTROS.md')).toContain('docs/metrics.md');
+    expect(named.get('doc/include/ctl-metrics.scd')).toContain('docs/metrics.md');
+    expect([...named.values()].flat().filter((place) => !readables.includes(place))).toEqual([]);
   });
 });
 
