@@ -12,7 +12,7 @@ type Connected = Extract<Phase, { readonly kind: 'connected' }>;
 export const LATE_MS = 5_000;
 
 /** One that is being deleted is no longer tried. */
-function isInterrupted(kernel: KernelController): boolean {
+export function isInterrupted(kernel: KernelController): boolean {
   return kernel.state !== '' && kernel.state !== 'live' && !isLeaving(kernel);
 }
 
@@ -32,7 +32,8 @@ export function seen(
     ? { kind: 'interrupted', device, state }
     : { kind: 'restored', device, noticed: true };
   const toldUntil = is ? undefined : now + LATE_MS;
-  return { model: { ...next, toldUntil }, effects: [{ kind: 'report', report }] };
+  const interruptedSince = is ? now : undefined;
+  return { model: { ...next, toldUntil, interruptedSince }, effects: [{ kind: 'report', report }] };
 }
 
 /** The kernel says that it has made the connection again; what is to be done then. */
@@ -44,7 +45,8 @@ export function restored(
 ): Step {
   const { device } = phase.kernel;
   const live: Connected = { ...phase, kernel: { ...phase.kernel, state: 'live' } };
-  const next = then({ ...model, phase: live, toldUntil: undefined }, live);
+  const whole = { ...model, phase: live, toldUntil: undefined, interruptedSince: undefined };
+  const next = then(whole, live);
   const late = model.toldUntil !== undefined && now <= model.toldUntil;
   if (late && !isInterrupted(phase.kernel)) return next;
   const report: Report = { kind: 'restored', device, noticed: isInterrupted(phase.kernel) };

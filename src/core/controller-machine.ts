@@ -24,7 +24,7 @@ import {
   type StepContext,
 } from './controller-model.ts';
 import { parted, pollAgain } from './controller-polling.ts';
-import { LATE_MS, seen } from './controller-interruption.ts';
+import { isInterrupted, LATE_MS, seen } from './controller-interruption.ts';
 import {
   ECHO_MS,
   event,
@@ -290,6 +290,7 @@ function hold(
     failingSince: undefined,
     toldCodes: [],
     outOfReachSince: undefined,
+    interruptedSince: isInterrupted(kernel) ? context.now : undefined,
     kernelFailed: undefined,
     hangs: false,
     opFailures: 0,

@@ -78,6 +78,11 @@ export interface ControllerModel {
    * while it is connected, and from then on through the polls that succeed.
    */
   readonly outOfReachSince: number | undefined;
+  /**
+   * Since when the kernel has been without its connection, and still after it gave up, until there is
+   * a live one: what people are told. (A DC's time is over by `outOfReachSince` alone.)
+   */
+  readonly interruptedSince: number | undefined;
   /** An entry of last resort stands in the connect queue, beside the probing. */
   readonly doubtful: boolean;
   /**
@@ -242,6 +247,7 @@ export function newController(
     kind,
     phase,
     outOfReachSince: undefined,
+    interruptedSince: undefined,
     attempts: 0,
     lastError: undefined,
     failingSince: undefined,

@@ -10,7 +10,12 @@ import type { ControllerModel, Step, StepContext } from './controller-model.ts';
 /** Ends the connection until the next poll. */
 export function part(model: ControllerModel, kernel: KernelController, everyMs: number): Step {
   return {
-    model: { ...model, phase: { kind: 'parting', kernel, again: false } },
+    model: {
+      ...model,
+      // Its log was read a moment ago: it is not for want of an answer that it is disconnected now.
+      interruptedSince: undefined,
+      phase: { kind: 'parting', kernel, again: false },
+    },
     effects: [
       { kind: 'report', report: { kind: 'parting', device: kernel.device, everyMs } },
       { kind: 'disconnect', kernel },

@@ -49,7 +49,7 @@ type Step = Pick<Standing, 'state' | 'why' | 'next'> & { readonly until?: number
 /** `now`: on the clock of the model, milliseconds. */
 export function standing(model: ControllerModel, now: number): Standing {
   const { next, state, until, why } = step(model);
-  const since = model.outOfReachSince;
+  const since = model.interruptedSince ?? model.outOfReachSince;
   return {
     state,
     why,

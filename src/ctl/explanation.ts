@@ -140,10 +140,7 @@ export function explanationLines(
   ];
   if (blocks.length === 0) blocks.push([`no ${tool.controllers}`]);
   if (notes.length > 0) {
-    blocks.push([
-      paint('Not known yet', 'heading', screen),
-      ...notes.map((note) => `  ${shown(note)}`),
-    ]);
+    blocks.push([paint('Notes', 'heading', screen), ...notes.map((note) => `  ${shown(note)}`)]);
   }
   return blocks.flatMap((block, index) => (index === 0 ? block : ['', ...block]));
 }

@@ -23,6 +23,12 @@ export function timerText(periodMs: number, remainingMs: number | undefined): st
   return `${(periodMs / 1000).toFixed(1)}s [${remaining}]`;
 }
 
+/** Local time as C's asctime writes it: `Sun Jun  1 09:05:03 2025`. */
+export function asctime(date: Date): string {
+  const [weekday = '', month = '', , year = '', time = ''] = date.toString().split(' ');
+  return `${weekday} ${month} ${String(date.getDate()).padStart(2)} ${time} ${year}`;
+}
+
 export function deviceOf(driver: ControllerDriver): string {
   return driver.kernel?.device ?? NO_DEVICE;
 }

@@ -21,7 +21,7 @@ export interface Explanation {
   readonly controllers: readonly Row[];
   /** What somebody asks for and no controller was made of. */
   readonly absent: readonly Row[];
-  /** What is not known yet, one sentence each. */
+  /** What is not known yet, and what of what is heard cannot be used; one sentence each. */
   readonly notes: readonly string[];
 }
 

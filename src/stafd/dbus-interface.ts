@@ -7,7 +7,13 @@ import { tidKey, tidToDict } from '../nvme/transport-id.ts';
 import type { Bus, ExportedObject } from '../ports/bus.ts';
 import type { Clock } from '../ports/host.ts';
 import type { TraceableLog } from '../ports/log.ts';
-import { controllerDetails, controllerId, controllerInfo, timerText } from '../runtime/describe.ts';
+import {
+  asctime,
+  controllerDetails,
+  controllerId,
+  controllerInfo,
+  timerText,
+} from '../runtime/describe.ts';
 import {
   debugProperties,
   processInfo,
@@ -80,10 +86,13 @@ export function stafdObject(deps: StafdObjectDeps): ExportedObject {
     const seconds = config.zeroconfPersistence;
     const due = expiry(config, record.extra);
     const remaining = due === undefined ? undefined : due - clock.now();
+    const forMs = remaining === undefined ? undefined : seconds * 1000 - remaining;
     return {
       origin,
       'unresponsive timer': timerText(Math.max(0, seconds) * 1000, remaining),
       'unresponsive timeout': seconds < 0 ? 'forever' : `${String(seconds)} sec`,
+      'unresponsive time':
+        forMs === undefined ? '---' : asctime(new Date(clock.wallTime().getTime() - forMs)),
     };
   };
   const hostId = ({ driver, extra }: DcRecord): string =>

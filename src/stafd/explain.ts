@@ -22,6 +22,8 @@ export interface ExplainInput {
   /** Of the configuration and the boot firmware. */
   readonly configured: readonly ConfiguredAnswer[];
   readonly unanswered: readonly Unanswered[];
+  /** Of what mDNS announces. */
+  readonly complaints: readonly string[];
   readonly live: readonly DcRecord[];
   /** Those that are being disconnected. */
   readonly disposing: ReadonlySet<TidKey>;
@@ -82,7 +84,7 @@ export function absentDiscoveryControllers(input: ExplainInput): readonly Absenc
   ];
 }
 
-function notes({ live, picture }: ExplainInput): readonly string[] {
+function notes({ complaints, live, picture }: ExplainInput): readonly string[] {
   const { bootDoubt, mdns } = picture;
   const doubts = [
     ...(mdns.incomplete === undefined ? [] : [`mDNS may announce more: ${mdns.incomplete}`]),
@@ -93,5 +95,10 @@ function notes({ live, picture }: ExplainInput): readonly string[] {
       ? []
       : [`The discovery log of ${printTid(driver.tid)} is not known: ${log.why}`],
   );
-  return [...doubts, ...unread];
+  const refused = live.flatMap(({ driver, extra: { refusal: why } }) =>
+    why === undefined
+      ? []
+      : [`An entry of the discovery log of ${printTid(driver.tid)} is not used: ${why}`],
+  );
+  return [...doubts, ...unread, ...refused, ...complaints];
 }

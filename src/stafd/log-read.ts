@@ -13,12 +13,12 @@ import { answered } from './log-events.ts';
 import type { StafdMetrics } from './metrics.ts';
 import type { DcRecord } from './service-types.ts';
 
-/** One line for all entries of a log that are not used; undefined if all are. */
+/** Why entries of a log are not used, in one line for all of them; undefined if all are. */
 function describeRefused(refused: readonly RefusedEntry[]): string | undefined {
   const [first] = refused;
   if (first === undefined) return undefined;
   const more = refused.length > 1 ? ` (and ${refused.length - 1} more)` : '';
-  return `Refused a log page entry: ${first.reason}: ${first.text}${more}`;
+  return `${first.reason}: ${first.text}${more}`;
 }
 
 /** When a log was read: milliseconds. */
@@ -46,13 +46,19 @@ export function takeLog(
   const device = deviceOf(driver);
   const fields = controllerFields(driver.tid, device);
   const prefix = `${printTid(driver.tid)} | ${device}`;
-  log.info(
-    `${prefix} - Received discovery log pages (num records=${String(entries.length)})`,
-    fields,
-  );
+  const before = record.extra.log;
+  const generation = raw.generation.toString();
+  const again =
+    before.kind === 'known' &&
+    before.value.fresh &&
+    before.value.generation === generation &&
+    before.value.entries.length === entries.length;
+  const read = `${prefix} - Received discovery log pages (num records=${String(entries.length)})`;
+  if (again) log.debug(read, fields);
+  else log.info(read, fields);
   const refusal = describeRefused(refused);
   if (refusal !== undefined && refusal !== record.extra.refusal) {
-    log.warning(`${prefix} - ${refusal}`, fields);
+    log.warning(`${prefix} - Refused a log page entry: ${refusal}`, fields);
   }
   metrics.entriesRefused(refused.length);
   const events = answered(record.extra, begunAt);
@@ -62,7 +68,7 @@ export function takeLog(
   record.extra = {
     ...record.extra,
     ...events,
-    log: known({ generation: raw.generation.toString(), entries, fresh: true }),
+    log: known({ generation, entries, fresh: true }),
     readAt: now,
     refusal,
   };

@@ -175,6 +175,10 @@ export class MdnsDiscovery implements DcBrowser {
     return [...found.values()];
   }
 
+  complaints(): readonly string[] {
+    return [...this.#said];
+  }
+
   dispose(): void {
     this.#deps.browser.dispose();
     for (const check of this.#checks.values()) end(check);

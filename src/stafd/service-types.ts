@@ -22,7 +22,7 @@ export interface DcData extends DcExtra {
   readonly silentSince: number | undefined;
   /** When its log was last read whole since stafd started, milliseconds. */
   readonly readAt: number | undefined;
-  /** What of its log was refused, as it was last said: the same is not said again. */
+  /** Why entries of its log are not used, as it was last said: the same is not said again. */
   readonly refusal?: string | undefined;
   /** When events were heard that no reading has answered yet, milliseconds, ascending. */
   readonly heard?: readonly number[] | undefined;
@@ -108,6 +108,8 @@ export interface DcBrowser {
   info(): Record<string, unknown>;
   /** What is announced and not offered. */
   unanswered(): readonly Unanswered[];
+  /** What is wrong with what is announced, a sentence each without its end; safe to print. */
+  complaints(): readonly string[];
   dispose(): void;
 }
 

@@ -151,6 +151,7 @@ export class StafdService {
       picture: this.#picture(browser.look()),
       configured: this.#configured(),
       unanswered: browser.unanswered(),
+      complaints: browser.complaints(),
       live: this.controllers(),
       disposing: new Set(this.disposing().map(({ driver }) => driver.key)),
     };
@@ -262,6 +263,7 @@ export class StafdService {
       if (since === record.extra.silentSince) continue;
       record.extra = { ...record.extra, silentSince: since };
     }
+    let added = 0;
     const removed = this.#core.apply(planDiscoveryControllers(this.#picture(mdns)), {
       created: ({ extra }) => ({
         ...extra,
@@ -271,6 +273,7 @@ export class StafdService {
         readAt: undefined,
       }),
       added: ({ driver: { tid }, extra }) => {
+        added += 1;
         log.info(`${printTid(tid)} - Added (${extra.origin})`, controllerFields(tid, undefined));
       },
       kept: ({ extra }, planned) => {
@@ -282,13 +285,11 @@ export class StafdService {
       keepsConnection: () => false,
     });
     this.#removed.note(removed, this.#core.controllers.live(), clock.now());
-    this.#settle(mdns);
+    const settled = this.#settle(mdns);
     this.#save();
     this.#armExpiry(mdns);
-    if (removed.length > 0) {
-      listener.dcRemoved();
-      listener.discoveryStateChanged();
-    }
+    if (removed.length > 0) listener.dcRemoved();
+    if (removed.length + added > 0 || settled) listener.discoveryStateChanged();
   }
 
   #picture(mdns: MdnsReport): StafdSnapshot {
@@ -312,14 +313,13 @@ export class StafdService {
     return [...configured.list(), ...boot.list(rules)];
   }
 
-  #settle(mdns: MdnsReport): void {
+  /** Whether it is settled from now on. */
+  #settle(mdns: MdnsReport): boolean {
     const read = ({ extra: { log } }: DcRecord): boolean => log.kind === 'known' && log.value.fresh;
     const complete = (): boolean =>
       this.#configured().every(({ answer }) => answer.kind === 'known') &&
       this.#core.controllers.live().every(read);
-    if (this.#settling.look(mdns, complete, this.#deps.clock.now())) {
-      this.#deps.listener.discoveryStateChanged();
-    }
+    return this.#settling.look(mdns, complete, this.#deps.clock.now());
   }
 
   /** Looks again when the time of the next DC that mDNS is silent about is over. */

@@ -108,6 +108,7 @@ export function stafdScale(count: number, entries: number, read?: Devices): Staf
       preview: () => ({ offered: [], announced: new Set(), incomplete: undefined, missing: false }),
       info: () => ({}),
       unanswered: () => [],
+      complaints: () => [],
       retryNow: () => undefined,
       dispose: () => undefined,
     },

@@ -23,7 +23,10 @@ export class FakeResolver implements Resolver {
     if (isIP(name) !== 0) return [name];
     const addresses = this.#names.get(name);
     if (addresses === undefined) {
-      throw new PortError(`${name} does not resolve`, { code: 'ENOTFOUND', errorClass: 'retry' });
+      throw new PortError(`cannot resolve ${name}: ENOTFOUND`, {
+        code: 'ENOTFOUND',
+        errorClass: 'retry',
+      });
     }
     return addresses;
   });

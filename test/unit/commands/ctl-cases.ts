@@ -7,6 +7,7 @@ import type { Aspect, Case, Outcome } from './case.ts';
 import {
   emptyOf,
   heal,
+  heldBack,
   kernelOf,
   manyOf,
   restarted,
@@ -184,6 +185,7 @@ function specialCases(tool: Tool): readonly Case[] {
     of('ls', 'ok', 'detailed', ['ls', '-d']),
     of('ls', 'json', 'detailed', ['ls', '-d', '-o', 'json']),
     of('metrics', 'ok', 'prometheus', ['metrics', '-o', 'prometheus']),
+    of('explain', 'ok', 'held-back', ['explain'], {}, heldBack),
     of('explain', 'absent', undefined, ['explain', 'nvme99']),
     ...watchCases(tool),
   ];

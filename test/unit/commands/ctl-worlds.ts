@@ -6,6 +6,7 @@ import type { KernelView } from '../../../src/ctl/kernel-view.ts';
 import { stafctl, type Tool } from '../../../src/ctl/tools.ts';
 import { known, type Answer } from '../../../src/core/answer.ts';
 import type { NamespaceUse } from '../../../src/nvme/block-use.ts';
+import { EFLAGS_NCC } from '../../../src/nvme/discovery-log.ts';
 import type { DiscoveryState } from '../../../src/stacd/plan.ts';
 import { parseDiscoveryState } from '../../../src/stacd/stafd-answers.ts';
 import type { EntryFields } from '../../fakes/discovery-log.ts';
@@ -133,6 +134,67 @@ async function someIocs(): Promise<StacdBench> {
   return bench;
 }
 
+const UNRESOLVED = 'storage.example.com';
+
+const STAFD_RULES = `[Global]
+ip-family = ipv4
+[Controllers]
+controller = transport=tcp;traddr=2001:db8::9
+controller = transport=tcp;traddr=${UNRESOLVED}
+exclude = transport=tcp;traddr=192.0.2.12
+`;
+
+/** What is announced by mDNS, some of it in vain; what is configured, and cannot be connected. */
+async function heldBackDcs(): Promise<StafdBench> {
+  const services = new FakeServiceBrowser();
+  const bench = stafd(STAFD_RULES, { services });
+  const announce = (address: string, name: string, txt = 'p=tcp'): void => {
+    services.announce({
+      ...{ interfaceName: 'eth1', family: 'ipv4', name, type: '_nvme-disc._tcp' },
+      record: { address, port: 8009, txt: [Buffer.from(txt)] },
+    });
+  };
+  bench.target('192.0.2.10', {
+    subsysnqn: WELL_KNOWN,
+    entries: [entry('192.0.2.20', DATA), { ...entry('192.0.2.21', DATA), subtype: 9 }],
+  });
+  announce('192.0.2.10', 'storage');
+  announce('192.0.2.11', 'silent');
+  announce('192.0.2.12', 'laboratory');
+  announce('192.0.2.13', 'odd', 'p=ftp');
+  bench.prober.setUnreachable('192.0.2.11', '8009', ...REFUSED);
+  await bench.start();
+  await bench.clock.advance(60_000);
+  return bench;
+}
+
+const STACD_RULES = `[Global]
+ip-family = ipv4
+[I/O controller connection management]
+connect-attempts-on-ncc = 2
+[Controllers]
+controller = transport=tcp;traddr=${UNRESOLVED};trsvcid=4420;nqn=${ARCHIVE}
+`;
+
+/** What a log lists and a setting holds back: an entry with NCC, an address family. */
+async function heldBackIocs(): Promise<StacdBench> {
+  const dcs = stafd('[Controllers]\ncontroller = transport=tcp;traddr=192.0.2.10\n');
+  dcs.target('192.0.2.10', {
+    subsysnqn: WELL_KNOWN,
+    entries: [
+      { ...entry('192.0.2.20', LOGS), eflags: EFLAGS_NCC },
+      { ...entry('2001:db8::20', DATA), adrfam: 2 },
+    ],
+  });
+  await dcs.start();
+  const bench = stacd(STACD_RULES);
+  bench.prober.setUnreachable('192.0.2.20', '4420', ...REFUSED);
+  bench.discovery = toldBy(dcs);
+  await bench.start();
+  await bench.clock.advance(60_000);
+  return bench;
+}
+
 const MANY = Array.from({ length: 1000 }, (_, index) => index);
 
 function numbered(network: number, index: number): string {
@@ -184,6 +246,11 @@ export function emptyOf(tool: Tool): Promise<World> {
     ...{ settled: true, askedAt: bench.clock.now(), removed: new Map(), controllers: [] },
   });
   return bench.start();
+}
+
+/** What is asked for and not connected, each by another rule. */
+export function heldBack(tool: Tool): Promise<World> {
+  return tool === stafctl ? heldBackDcs() : heldBackIocs();
 }
 
 export function manyOf(tool: Tool): Promise<World> {

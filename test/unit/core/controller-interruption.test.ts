@@ -43,6 +43,51 @@ describe('a connection that the kernel loses and makes again', () => {
     expect(world.reports.slice(before)).toMatchObject([{ kind: 'restored', noticed: false }]);
   });
 
+  test('is known for how long it has been without it, until it is live again', () => {
+    const world = new MachineWorld('io').connect();
+    world.feed(seen('connecting'));
+    const since = world.now;
+    for (const state of ['resetting', 'connecting']) {
+      world.now += 1_000;
+      world.feed(seen(state));
+      expect(world.model.interruptedSince).toBe(since);
+    }
+    // A DC that mDNS has named is not given up while the kernel has it.
+    expect(world.model.outOfReachSince).toBeUndefined();
+    world.feed(seen('live'));
+    expect(world.model.interruptedSince).toBeUndefined();
+    world.now += 1_000;
+    world.feed(seen('connecting'));
+    expect(world.model.interruptedSince).toBe(world.now);
+    world.feed(event);
+    world.feed(event);
+    expect(world.model.interruptedSince).toBeUndefined();
+  });
+
+  test('and gives up was out of reach from the beginning, until it is connected again', () => {
+    const world = new MachineWorld('io').connect();
+    world.feed(seen('connecting'));
+    const since = world.now;
+    world.now += 600_000;
+    world.feed(seen('deleting'));
+    world.lose();
+    expect(world.model).toMatchObject({ interruptedSince: since, outOfReachSince: world.now });
+    world.answerProbe();
+    world.giveTurn();
+    world.answerConnect('made');
+    expect(world.model).toMatchObject({
+      interruptedSince: undefined,
+      outOfReachSince: undefined,
+    });
+  });
+
+  test('that is adopted without it has been so since then', () => {
+    const world = new MachineWorld('io', {}, { state: 'connecting' });
+    world.feed({ kind: 'start' });
+    world.answerFound();
+    expect(world.model.interruptedSince).toBe(world.now);
+  });
+
   test('that is being deleted is not lost', () => {
     const world = new MachineWorld('io').connect();
     world.feed(seen('deleting'));

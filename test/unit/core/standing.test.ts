@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { standing, STATES } from '../../../src/core/standing.ts';
-import { MachineWorld, RETRY } from './machine-world.ts';
+import { kernelController, MachineWorld, RETRY } from './machine-world.ts';
 
 /** How it stands now. */
 function stands(world: MachineWorld): ReturnType<typeof standing> {
@@ -54,18 +54,18 @@ describe('how a controller stands', () => {
     expect(stands(world)).toMatchObject({ state: 'waiting', outOfReachMs: 1_500 });
   });
 
-  test('is "reconnecting" while the kernel is at it', () => {
-    const world = new MachineWorld('io');
-    world.feed({ kind: 'start' });
-    world.answerProbe();
-    world.giveTurn();
-    world.answerConnect('made');
-    const { phase } = world.model;
-    if (phase.kind !== 'connected') throw new Error('not connected');
-    const lost = { ...phase, kernel: { ...phase.kernel, state: 'connecting' } };
-    const now = standing({ ...world.model, phase: lost }, world.now);
-    expect(now.state).toBe('reconnecting');
-    expect(now.why).toContain('connecting');
+  test('is "reconnecting" while the kernel is at it, and for how long', () => {
+    const world = new MachineWorld('io').connect();
+    world.feed({ kind: 'observed', kernel: kernelController({ state: 'connecting' }) });
+    world.advance(90_000);
+    expect(stands(world)).toMatchObject({
+      state: 'reconnecting',
+      why: expect.stringContaining('connecting') as string,
+      outOfReachMs: 90_000,
+    });
+    world.feed({ kind: 'observed', kernel: undefined });
+    world.advance(1_000);
+    expect(stands(world)).toMatchObject({ state: 'probing', outOfReachMs: 91_000 });
   });
 
   test('is a word of the public list, in every phase', () => {

@@ -27,6 +27,8 @@ export class StacdBench extends ServiceKit {
   signal: (() => void) | undefined;
   /** How often it was told that controllers changed. */
   changes = 0;
+  /** What a test does when that is told. */
+  onChange: () => void = () => undefined;
   #discovery: Answer<DiscoveryState> = unknown('stafd was not asked yet');
 
   /** As {@link ServiceKit}'s. */
@@ -45,6 +47,7 @@ export class StacdBench extends ServiceKit {
       },
       controllersChanged: () => {
         this.changes += 1;
+        this.onChange();
         this.signal?.();
       },
     });

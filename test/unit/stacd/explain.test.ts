@@ -75,6 +75,25 @@ describe('an I/O controller', () => {
     expect(row?.['out-of-reach-ms']).toBeGreaterThan(0);
   });
 
+  test('that the kernel connects anew is told with since when, without news while that goes on', async () => {
+    const bench = new StacdBench(`[Controllers]\n${line(A)}`);
+    bench.target(A);
+    await bench.start();
+    bench.devices.update('nvme0', { state: 'connecting' });
+    await bench.clock.advance(60_000);
+    const told = bench.changes;
+    const [row] = explained(bench).controllers;
+    expect(row).toMatchObject({ device: 'nvme0', state: 'reconnecting' });
+    await bench.clock.advance(240_000);
+    expect(bench.changes).toBe(told);
+    const [later] = explained(bench).controllers;
+    expect(later?.['out-of-reach-ms']).toBe(Number(row?.['out-of-reach-ms']) + 240_000);
+    expect(later?.['out-of-reach-ms']).toBeGreaterThan(240_000);
+    bench.devices.update('nvme0', { state: 'live' });
+    await bench.clock.advance(60_000);
+    expect(explained(bench).controllers[0]).not.toHaveProperty('out-of-reach-ms');
+  });
+
   test('that is kept for want of evidence is told with the reason', async () => {
     const bench = new StacdBench();
     bench.target(A);
@@ -133,9 +152,18 @@ describe('the news of a change', () => {
     const told = bench.changes;
     await bench.clock.advance(600_000);
     expect(bench.changes).toBe(told);
+    const heard: unknown[] = [];
+    bench.onChange = () => void heard.push(explained(bench).controllers.map(({ state }) => state));
     bench.devices.remove('nvme0');
     await bench.clock.advance(1_000);
     expect(bench.changes).toBeGreaterThan(told);
+    // The last thing that was heard is how it is.
+    expect(heard.at(-1)).toEqual(['connected']);
+    expect(explained(bench).controllers).toMatchObject([{ state: 'connected' }]);
+    bench.prober.setUnreachable(A, '4420', 'ECONNREFUSED');
+    bench.devices.remove('nvme0');
+    await bench.clock.advance(1_000);
+    expect(heard.at(-1)).toEqual(['waiting']);
   });
 
   test('comes once for many changes at a time', async () => {

@@ -33,6 +33,10 @@ export class StafdBench extends ServiceKit {
   signals: StafdListener | undefined;
   /** How often it was told that controllers changed. */
   changes = 0;
+  /** What a test does when that is told … */
+  onChange: () => void = () => undefined;
+  /** … and when what get_discovery_state says has changed. */
+  onStateChange: () => void = () => undefined;
   /** Configurations that the browser was given. */
   browsed = 0;
   /** How often it was asked to try again. */
@@ -58,9 +62,13 @@ export class StafdBench extends ServiceKit {
           this.told.push(`removed: ${this.traddrs.join(' ')}`);
           this.signals?.dcRemoved();
         },
-        discoveryStateChanged: () => this.signals?.discoveryStateChanged(),
+        discoveryStateChanged: () => {
+          this.onStateChange();
+          this.signals?.discoveryStateChanged();
+        },
         controllersChanged: () => {
           this.changes += 1;
+          this.onChange();
           this.signals?.controllersChanged();
         },
       },
@@ -89,6 +97,7 @@ export class StafdBench extends ServiceKit {
       },
       info: () => ({ 'service types': [] }),
       unanswered: () => this.unanswered,
+      complaints: () => [],
       retryNow: () => void (this.retries += 1),
       dispose: () => void (this.browserDisposed = true),
     };

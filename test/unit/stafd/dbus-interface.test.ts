@@ -1,10 +1,11 @@
 import { readFileSync } from 'node:fs';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { FakeBusDaemon } from '../../fakes/fake-bus.ts';
 import { settle } from '../../fakes/clock.ts';
 import { dictToEntry } from '../../../src/nvme/discovery-log.ts';
 import { stafdSignals } from '../../../src/stafd/dbus-interface.ts';
-import { StafdBench } from './bench.ts';
+import { PortError } from '../../../src/ports/errors.ts';
+import { refer, StafdBench } from './bench.ts';
 import { dcTid, HOST } from './plan-samples.ts';
 
 const MAIN = 'org.nvmexpress.staf';
@@ -12,6 +13,7 @@ const DEBUG = 'org.nvmexpress.staf.debug';
 const V1 = 'org.nvmexpress.staf.v1';
 const SECRET = 'DHHC-1:00:ia6zGodOr4SEG0Zzaw398rpY0wqipUWj4jWjUh4HWUz6aQ2n:';
 const A = '10.0.0.1';
+const B = '10.0.0.2';
 const CONFIG = `[Controllers]
 controller=transport=tcp;traddr=${A};nqn=nqn.dc;kato=9;dhchap-secret=${SECRET};dhchap-ctrl-secret=${SECRET}
 `;
@@ -21,6 +23,11 @@ async function published() {
   const bench = new StafdBench(CONFIG);
   bench.target(A, { entries: [{ traddr: '10.1.0.1', subnqn: 'nqn.sub' }] });
   await bench.start();
+  return { bench, ...(await clientOf(bench)) };
+}
+
+/** Publishes it, and somebody who calls it. */
+async function clientOf(bench: StafdBench) {
   const object = bench.object(PRESENT);
   const daemon = new FakeBusDaemon();
   const bus = daemon.connect();
@@ -37,7 +44,7 @@ async function published() {
     const [value] = await client.call({ ...request, inSignature: signature, args, timeoutMs: 1 });
     return value;
   };
-  return { bench, bus, call, client, object };
+  return { bus, call, client, object };
 }
 
 const TID: readonly string[] = ['tcp', A, '8009', 'nqn.dc', '', '', HOST];
@@ -162,6 +169,127 @@ describe('its answers', () => {
     });
     expect(info).toHaveProperty(['config soak timer']);
     expect(info).toHaveProperty(['terminator.audit timer']);
+  });
+});
+
+describe('what a signal announces', () => {
+  async function changing() {
+    const bench = await new StafdBench(CONFIG).start();
+    const root = bench.target(A);
+    await bench.clock.advance(60_000);
+    bench.target(B);
+    return { bench, refers: () => (root.entries = [refer(B)]) };
+  }
+
+  test('can be read when it is heard: each log and each controller that is added', async () => {
+    const { bench, refers } = await changing();
+    const heard: unknown[] = [];
+    const tell = bench.object().methods[`${V1}.get_discovery_state`];
+    bench.onStateChange = () => {
+      const [text] = (tell?.() ?? []) as readonly unknown[];
+      const { controllers } = JSON.parse(String(text)) as {
+        readonly controllers: readonly {
+          readonly 'discovery-controller': { readonly traddr: string };
+          readonly log: { readonly state: string };
+          readonly 'log-pages': readonly unknown[];
+        }[];
+      };
+      heard.push(
+        controllers.map(({ log, ...dc }) => [
+          dc['discovery-controller'].traddr,
+          log.state,
+          dc['log-pages'].length,
+        ]),
+      );
+    };
+    refers();
+    bench.service.readLogsAgain();
+    await bench.clock.advance(10_000);
+    const root = [A, 'known', 1];
+    expect(heard).toEqual([[root], [root, [B, 'unknown', 0]], [root, [B, 'known', 0]]]);
+  });
+
+  test('can be read when it is heard: how the controllers stand', async () => {
+    const { bench, refers } = await changing();
+    const heard: string[] = [];
+    bench.onChange = () => {
+      const rows = bench.service.explain().controllers;
+      heard.push(
+        rows.map(({ state, why }) => `${String(state?.value)} ${String(why?.value)}`).join(),
+      );
+    };
+    bench.prober.setUnreachable(B, '8009', 'ECONNREFUSED', 'refused');
+    refers();
+    bench.service.readLogsAgain();
+    await bench.clock.advance(500);
+    expect(heard.at(-1)).toBe('connected ,waiting refused');
+    bench.prober.setReachable(B, '8009');
+    await bench.clock.advance(10_000);
+    expect(heard.at(-1)).toBe('connected ,connected ');
+  });
+});
+
+describe('controller_info', () => {
+  const infoOf = async (bench: StafdBench): Promise<Record<string, unknown>> => {
+    const { call } = await clientOf(bench);
+    const text = await call(DEBUG, 'controller_info', 'sssssss', ...TID);
+    return JSON.parse(String(text)) as Record<string, unknown>;
+  };
+
+  test('names the operation that is under way, or failed, by the keys of the original', async () => {
+    const bench = new StafdBench(CONFIG);
+    bench.target(A, { dctype: 'ddc' });
+    const { connects, logs, registers, supports } = bench.fabrics;
+    for (const operation of [connects, logs, registers, supports]) operation.hold();
+    const underWay = async (): Promise<readonly (readonly [string, unknown])[]> =>
+      Object.entries(await infoOf(bench)).filter(([key]) => key.endsWith(' operation'));
+    const running = "{'fail count': 0, 'completed': False, 'alive': True}";
+    await bench.start();
+    expect(await underWay()).toEqual([['connect operation', running]]);
+    connects.release();
+    await settle();
+    expect(await underWay()).toEqual([['register operation', running]]);
+    registers.release();
+    await settle();
+    expect(await underWay()).toEqual([['get supported log page operation', running]]);
+    supports.release();
+    await settle();
+    expect(await underWay()).toEqual([['get log page operation', running]]);
+    logs.failNext(new PortError('no answer', { code: 'EIO', errorClass: 'retry' }));
+    logs.release();
+    await bench.clock.advance(5_000);
+    expect(await underWay()).toEqual([
+      [
+        'get log page operation',
+        "{'fail count': 1, 'completed': True, 'alive': True, 'retry timer': '20.0s [15.0s]'}",
+      ],
+    ]);
+    await bench.clock.advance(15_000);
+    expect(await underWay()).toEqual([]);
+  });
+
+  test('tells since when a DC is unresponsive that mDNS has named, and for how long it stays', async () => {
+    vi.stubEnv('TZ', 'UTC');
+    const bench = new StafdBench(
+      '[Service Discovery]\nzeroconf=enabled\n[Discovery controller connection management]\nzeroconf-connections-persistence=60\n',
+    );
+    bench.prober.setUnreachable(A, '8009');
+    await bench.start();
+    await bench.reports(dcTid(A));
+    expect(await infoOf(bench)).toMatchObject({
+      origin: 'discovered',
+      'unresponsive timer': '60.0s [off]',
+      'unresponsive timeout': '60 sec',
+      'unresponsive time': '---',
+    });
+    bench.clock.setWallTime(new Date('2026-02-03T04:05:06Z'));
+    await bench.reports();
+    await bench.clock.advance(20_000);
+    expect(await infoOf(bench)).toMatchObject({
+      'unresponsive timer': expect.stringMatching(/^60\.0s \[3[89]\.\ds\]$/) as string,
+      'unresponsive time': expect.stringMatching(/^Tue Feb {2}3 04:05:0\d 2026$/) as string,
+    });
+    vi.unstubAllEnvs();
   });
 });
 

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { withoutVariants } from '../../../src/platform/dbus/values.ts';
+import { FakeServiceBrowser } from '../../fakes/service-browser.ts';
 import { refer, StafdBench } from './bench.ts';
 import { dcTid, found } from './plan-samples.ts';
 
@@ -64,6 +65,29 @@ test('what mDNS announces and what does not answer, or is excluded, is told with
       sources: [expect.stringContaining('referred to by')],
     },
   ]);
+});
+
+test('what of logs and of what mDNS announces cannot be used is told', async () => {
+  const services = new FakeServiceBrowser();
+  const bench = new StafdBench(CONFIG, undefined, { services });
+  const log = bench.target(A, { entries: [refer(B), { ...refer(C), subtype: 9 }] });
+  bench.target(B);
+  const announcement = services.announce({
+    ...{ interfaceName: 'eth0', family: 'ipv4', name: 'odd', type: '_nvme-disc._tcp' },
+    record: { address: '192.0.2.7', port: 8009, txt: [Buffer.from('p=ftp')] },
+  });
+  await bench.start();
+  expect(explained(bench).notes).toEqual([
+    expect.stringMatching(
+      /^An entry of the discovery log of \(tcp, 10\.0\.0\.1, .* is not used: the subtype 9 is not known: /,
+    ),
+    expect.stringMatching(/^mDNS service \(eth0, IPv4, odd\.local, .* is not used: .*"ftp"/),
+  ]);
+  log.entries = [refer(B)];
+  announcement.withdraw();
+  bench.service.readLogsAgain();
+  await bench.clock.advance(2_000);
+  expect(explained(bench).notes).toEqual([]);
 });
 
 test('what is not known yet is told', async () => {

@@ -51,6 +51,25 @@ describe('a configured DC', () => {
     expect(bench.fabrics.logs.calls).toHaveLength(3);
   });
 
+  test('has its readings in the journal that say something new', async () => {
+    const bench = new StafdBench(controllers(A));
+    const target = bench.target(A, { entries: [refer(B)] });
+    await bench.start();
+    const told = (): number =>
+      bench.log.messages('info').filter((line) => line.includes('Received discovery log')).length;
+    const read = async (): Promise<void> => {
+      bench.service.readLogsAgain();
+      await bench.clock.advance(1_000);
+    };
+    expect(told()).toBe(1);
+    await read();
+    expect(told()).toBe(1);
+    expect(bench.fabrics.logs.calls).toHaveLength(2);
+    target.entries = [refer(C)];
+    await read();
+    expect(told()).toBe(2);
+  });
+
   test('is read again after events may have been lost', async () => {
     const bench = await connectedTo(A);
     bench.devices.emit({ kind: 'resync', why: 'overflow' });
