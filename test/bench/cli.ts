@@ -8,7 +8,7 @@
  * them out of the measurement.
  */
 import { spawn } from 'node:child_process';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus, loadavg } from 'node:os';
 import { basename, dirname, join, relative } from 'node:path';
 import { buildPrograms } from '../../tools/build.ts';
@@ -27,12 +27,17 @@ const LIMIT_MS = 150;
 const root = dirname(dirname(import.meta.dirname));
 const report = join(root, 'docs/benchmarks-cli.md');
 
+/** Of a command line: a file that each side has of its own. */
+const FILE = 'FILE';
+
 interface Measured {
   readonly line: readonly string[];
   /** A command that the original does not have. */
   readonly ours?: true;
   /** Its status is 1 where it finds something amiss, as on any host that is not set up. */
   readonly judges?: true;
+  /** It changes `FILE` and prints nothing. */
+  readonly silent?: true;
 }
 
 const commands: readonly Measured[] = [
@@ -45,6 +50,7 @@ const commands: readonly Measured[] = [
   { line: ['stafctl', 'status'] },
   { line: ['stafctl', 'explain'], ours: true },
   { line: ['stafctl', 'metrics'], ours: true },
+  { line: ['stafctl', 'metrics', '-o', 'prometheus'], ours: true },
   { line: ['stafctl', 'tron'] },
   { line: ['stafctl', 'troff'] },
   { line: ['stacctl', 'ls'] },
@@ -54,12 +60,15 @@ const commands: readonly Measured[] = [
   { line: ['stacctl', 'tree'], ours: true },
   { line: ['stacctl', 'metrics'], ours: true },
   { line: ['stasadm', '--version'] },
+  ...[['hostnqn'], ['hostid'], ['set-symname', 'backup'], ['clear-symname']].map(
+    (words): Measured => ({ line: ['stasadm', '-c', FILE, ...words], silent: true }),
+  ),
   { line: ['stasadm', 'check-config'], ours: true, judges: true },
   { line: ['stasadm', 'diff'], ours: true },
   { line: ['stasadm', 'doctor'], ours: true, judges: true },
 ];
 
-type Start = (line: readonly string[], judges?: true) => Promise<string>;
+type Start = (measured: Measured) => Promise<string>;
 
 /** What a program prints. Rejects if it does not end well; `judges`: 1 is well, too. */
 function outputOf(
@@ -83,11 +92,13 @@ function outputOf(
 }
 
 /** Milliseconds of one run. */
-async function measure(run: () => Promise<string>): Promise<number> {
+async function measure(run: () => Promise<string>, silent?: true): Promise<number> {
   const begun = performance.now();
   const output = await run();
   const took = performance.now() - begun;
-  if (output.trim() === '') throw new Error('a command printed nothing');
+  if ((output.trim() === '') !== (silent === true)) {
+    throw new Error(`a command printed ${silent === true ? output : 'nothing'}`);
+  }
   return took;
 }
 
@@ -95,12 +106,13 @@ async function measure(run: () => Promise<string>): Promise<number> {
 async function measureBoth(
   ours: () => Promise<string>,
   original: (() => Promise<string>) | undefined,
+  silent?: true,
 ): Promise<Omit<Row, 'what'>> {
   const [a, b]: [number[], number[]] = [[], []];
   // The first run finds its files on the disk.
   for (let run = -1; run < RUNS; run += 1) {
-    const took = await measure(ours);
-    const other = original === undefined ? undefined : await measure(original);
+    const took = await measure(ours, silent);
+    const other = original === undefined ? undefined : await measure(original, silent);
     if (run < 0) continue;
     a.push(took);
     if (other !== undefined) b.push(other);
@@ -110,16 +122,28 @@ async function measureBoth(
 
 async function compare(ours: Start, original: Start): Promise<readonly Row[]> {
   const rows: Row[] = [];
-  for (const { judges, line, ours: only } of commands) {
+  for (const measured of commands) {
     const both = await measureBoth(
-      () => ours(line, judges),
-      only === undefined ? () => original(line) : undefined,
+      () => ours(measured),
+      measured.ours === undefined ? () => original(measured) : undefined,
+      measured.silent,
     );
-    const row = { what: line.join(' '), ...both };
+    const row = { what: measured.line.join(' '), ...both };
     say(table([row]).split('\n').at(-1) ?? '');
     rows.push(row);
   }
   return rows;
+}
+
+/** How many the kernel of this host has, which some of the commands look up. */
+function kernelControllers(): string {
+  const folder = '/sys/class/nvme';
+  const count = existsSync(folder) ? readdirSync(folder).length : 0;
+  return count === 0 ? 'no' : String(count);
+}
+
+function withFile(line: readonly string[], path: string): readonly string[] {
+  return line.map((word) => (word === FILE ? path : word));
 }
 
 function say(line: string): void {
@@ -135,23 +159,29 @@ async function main(): Promise<boolean> {
   const peerRoot = await ensurePeerRoot(say);
   const bus = await startPrivateBus(join(peerRoot, 'tmp'));
   const served = await serveDaemons(bus.address, CONTROLLERS);
+  const scratch = mkdtempSync(join(peerRoot, 'tmp', 'bench-'));
   try {
     // As the package's own scripts do.
     const env = { DBUS_SYSTEM_BUS_ADDRESS: bus.address };
-    const ours: Start = ([name = '', ...args], judges) => {
+    const ours: Start = ({ judges, line }) => {
+      const [name = '', ...args] = withFile(line, join(scratch, 'ours.conf'));
       const flags = wrappers.find(({ path }) => basename(path) === name)?.flags.split(' ') ?? [];
       const words = [...flags.filter((flag) => flag !== ''), `${dist}/${name}.mjs`, ...args];
       return outputOf('sh', ['-c', 'exec "$0" "$@"', process.execPath, ...words], env, judges);
     };
     const inside = `unix:path=/${relative(peerRoot, bus.socket)}`;
+    const itsFile = `/${relative(peerRoot, join(scratch, 'original.conf'))}`;
     const inPeer = (line: readonly string[]): Promise<string> =>
       outputOf('chroot', [peerRoot, ...line], {
         DBUS_SYSTEM_BUS_ADDRESS: inside,
         PYTHONPATH: PEER_MODULES,
       });
-    const original: Start = ([name = '', ...args]) => inPeer([`${PEER}/usr/bin/${name}`, ...args]);
+    const original: Start = ({ line }) => {
+      const [name = '', ...args] = withFile(line, itsFile);
+      return inPeer([`${PEER}/usr/bin/${name}`, ...args]);
+    };
     const python = (await inPeer(['python3', '--version'])).trim();
-    const theirs = (await original(['stafctl', '--version'])).trim();
+    const theirs = (await original({ line: ['stafctl', '--version'] })).trim();
     const empty = await measureBoth(
       () => outputOf(process.execPath, ['-p', '0'], {}),
       () => inPeer(['python3', '-c', 'print(0)']),
@@ -166,7 +196,9 @@ async function main(): Promise<boolean> {
       `From the start of the process to its end, ${String(RUNS)} times each, in turn; milliseconds. Both ask the`,
       `same daemons over a real D-Bus daemon: ${String(CONTROLLERS)} connected controllers each, and ${String(ENTRIES)} entries in the`,
       `log of each discovery controller. The limit of a median is ${String(LIMIT_MS)} ms. On a busy host:`,
-      `\`chrt --fifo 1 npm run bench:cli\`. stasadm and \`stacctl tree\` look at the host, too. A program that does`,
+      `\`chrt --fifo 1 npm run bench:cli\`. The controllers are the daemons' alone: what \`stacctl tree\`,`,
+      `\`stasadm diff\` (what is in use) and \`stasadm doctor\` look up in the kernel is this host's own, which had`,
+      `${kernelControllers()} NVMe controllers; the files that stasadm reads are the host's, too. A program that does`,
       `nothing takes ${empty.ours.median.toFixed(0)} ms with Node, ${empty.original?.median.toFixed(0) ?? '–'} ms with Python. Load average of the host at the end: ${load.toFixed(1)}.`,
       '',
       table(rows),
@@ -181,6 +213,7 @@ async function main(): Promise<boolean> {
     return slow.length === 0;
   } finally {
     for (const each of served) each.close();
+    rmSync(scratch, { recursive: true, force: true });
     await bus.stop();
   }
 }
