@@ -36,8 +36,9 @@ export class KernelDevices implements Devices {
     return this.#controllers.list();
   }
 
-  names(): Promise<readonly string[]> {
-    return this.#controllers.names();
+  instances(): Promise<ReadonlyMap<string, string>> {
+    if (this.#events instanceof UdevEvents) this.#checkForLoss(this.#events);
+    return this.#controllers.instances();
   }
 
   read(device: string): Promise<KernelController | undefined> {

@@ -117,10 +117,14 @@ export class SysfsControllers {
     return this.#next;
   }
 
-  /** What `list` would read. Rejects as it does. */
-  names(): Promise<readonly string[]> {
+  /** What `list` would read, by name. Rejects as it does. */
+  instances(): Promise<ReadonlyMap<string, string>> {
     try {
-      return Promise.resolve(this.#devices());
+      const found = this.#devices().flatMap((device): readonly (readonly [string, string])[] => {
+        const identity = identify(`${this.#class}/${device}`);
+        return identity === undefined ? [] : [[device, identity.instance]];
+      });
+      return Promise.resolve(new Map(found));
     } catch (error) {
       return Promise.reject(fromSystemError(`cannot read ${this.#class}`, error));
     }

@@ -26,8 +26,8 @@ export interface Devices {
    * left out. Never rejects for the fault of one device.
    */
   list(): Promise<readonly KernelController[]>;
-  /** Their names, which costs much less than to read them. */
-  names(): Promise<readonly string[]>;
+  /** The instance of each by its name, which costs much less than to read them. */
+  instances(): Promise<ReadonlyMap<string, string>>;
   /** One of them by name, or undefined if there is none. */
   read(device: string): Promise<KernelController | undefined>;
   /** Begins listening; events before the first call are not kept. */

@@ -289,10 +289,7 @@ export class ControllerDriver implements Disposable {
       const kernel = await this.#deps.index.read(device);
       // The name may have passed to somebody else's connection meanwhile, which is not ours to hold.
       if (kernel === undefined || !sameTarget(this.tid, kernel)) {
-        throw new PortError(`${device} vanished right after it was connected`, {
-          code: 'ENODEV',
-          errorClass: 'retry',
-        });
+        throw retryable('ENODEV', `${device} vanished right after it was connected`);
       }
       this.#made = kernel.instance;
       this.feed({ kind: 'connected', kernel, adopted: false });
@@ -314,11 +311,13 @@ export class ControllerDriver implements Disposable {
       const candidates = await this.#deps.index.candidates(this.tid, maxAgeMs);
       if (candidates.length === 0) return undefined;
       const interfaces = this.#deps.interfaces.list();
+      const matches = (it: KernelController): boolean =>
+        !isLeaving(it) && matchesConnection(this.tid, this.#model.kind, it, interfaces);
       for (const candidate of candidates) {
-        if (!matchesConnection(this.tid, this.#model.kind, candidate, interfaces)) continue;
-        // The picture may be from before it went: its `remove` event has come and gone then.
+        if (!matches(candidate)) continue;
+        // The picture may be from before it went, or from before it was all that it is.
         const kernel = await this.#deps.index.read(candidate.device);
-        if (kernel?.instance === candidate.instance && !isLeaving(kernel)) return kernel;
+        if (kernel?.instance === candidate.instance && matches(kernel)) return kernel;
       }
     } catch {
       // Without a picture of the kernel the connect itself finds out (EALREADY).
@@ -388,13 +387,14 @@ export class ControllerDriver implements Disposable {
         // The name may have passed to another connection while it was read.
         const now = await this.#deps.index.read(kernel.device);
         if (now?.instance !== kernel.instance) {
-          throw new PortError(`${kernel.device} changed while its log was read`, {
-            code: 'DEVICE_CHANGED',
-            errorClass: 'retry',
-          });
+          throw retryable('DEVICE_CHANGED', `${kernel.device} changed while its log was read`);
         }
         return { log };
       }
     }
   }
+}
+
+function retryable(code: string, text: string): PortError {
+  return new PortError(text, { code, errorClass: 'retry' });
 }

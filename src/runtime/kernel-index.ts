@@ -2,7 +2,7 @@
  * What the kernel has, read once for everybody who asks at about the same time.
  *
  * Invariants: many who ask at the same time have it read once; `get` always answers with what was
- * read after the call, and `candidates` with what has come since long before it: names are compared.
+ * read after the call; `candidates` misses nothing that came before its age, by whatever name.
  */
 import { controllersByPlace } from '../core/connection-places.ts';
 import type { KernelController } from '../nvme/kernel-controller.ts';
@@ -12,11 +12,11 @@ import type { Clock } from '../ports/host.ts';
 
 export type KernelSnapshot = ReadonlyMap<string, KernelController>;
 
-/**
- * Of those whose names are known, what changes is seen by looks at all of them. That a name has
- * passed to another connection is told by an event that comes before it.
- */
+/** Of those that are known, what changes is seen by looks at all of them. */
 const WHOLE_MS = 10_000;
+
+/** Others get no turn while so many are read one by one: then all are, in slices. */
+const FEW = 50;
 
 interface Picture {
   /** When the names were compared, and when all of it was read; milliseconds. */
@@ -103,10 +103,18 @@ export class KernelIndex {
   /** Reads only what has come, and what was not yet all that it is to be. */
   async #compare(last: Picture, compared: number): Promise<KernelSnapshot> {
     const { snapshot, whole } = last;
-    const next = new Map<string, KernelController>();
-    for (const device of await this.#devices.names()) {
+    const instances = await this.#devices.instances();
+    const kept = (device: string): KernelController | undefined => {
       const before = snapshot.get(device);
-      const now = before?.state === 'live' ? before : await this.#devices.read(device);
+      return before?.instance === instances.get(device) && isWhole(before) ? before : undefined;
+    };
+    const names = [...instances.keys()];
+    if (names.filter((device) => kept(device) === undefined).length > FEW) {
+      return this.#read(compared);
+    }
+    const next = new Map<string, KernelController>();
+    for (const device of names) {
+      const now = kept(device) ?? (await this.#devices.read(device));
       if (now !== undefined) next.set(device, now);
     }
     const same =
@@ -116,4 +124,12 @@ export class KernelIndex {
     if (this.#last === last) this.#last = { compared, whole, snapshot: result };
     return result;
   }
+}
+
+/** What kind of controller it is will not change: by its type, or by the namespaces that it has. */
+function isWhole(
+  controller: KernelController | undefined,
+): controller is KernelController & { readonly state: 'live' } {
+  if (controller?.state !== 'live') return false;
+  return controller.hasChildren || ['io', 'discovery'].includes(controller.cntrltype);
 }

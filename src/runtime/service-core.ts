@@ -9,6 +9,7 @@
 import { mergeOptions } from '../config/connect-option.ts';
 import type { ServiceConfig } from '../config/service-config.ts';
 import type { Policy, Report } from '../core/controller-model.ts';
+import { BY_SETTING } from '../core/removal-brake.ts';
 import type { ControllerAction, SourceId, WantedController } from '../core/plan-controllers.ts';
 import type { PreviewedActions } from '../core/reload-preview.ts';
 import type { ConnectOptions } from '../nvme/connect-options.ts';
@@ -116,6 +117,7 @@ export class ServiceCore<Extra extends ServiceExtra, Saved> {
   #settings: ServiceSettings;
   #stopping = false;
   #kickDue = false;
+  #hasty = false;
 
   constructor(
     settings: ServiceSettings,
@@ -143,7 +145,8 @@ export class ServiceCore<Extra extends ServiceExtra, Saved> {
     };
     this.loop = new ServiceLoop({
       ...deps,
-      pass: (snapshot) => {
+      pass: (snapshot, hasty) => {
+        this.#hasty = hasty;
         this.boot.observe(snapshot);
         this.controllers.observe(snapshot);
         definition.pass(snapshot);
@@ -256,11 +259,20 @@ export class ServiceCore<Extra extends ServiceExtra, Saved> {
     });
   }
 
-  /** Carries out a plan; the removals that it did. */
+  /** Of what moves between sources, the pass at hand may see but half: it drops nothing. */
+  get hasty(): boolean {
+    return this.#hasty;
+  }
+
+  /** Carries out a plan, in a hasty pass without its removals (another follows); those that it did. */
   apply<Planned>(
-    actions: readonly ControllerAction<Planned>[],
+    planned: readonly ControllerAction<Planned>[],
     rules: ActionRules<Extra, Planned>,
   ): readonly Ending<Extra>[] {
+    const rash =
+      this.#hasty && planned.some((it) => it.kind === 'remove' && it.statedAt !== BY_SETTING);
+    if (rash) this.loop.mark();
+    const actions = rash ? planned.filter(({ kind }) => kind !== 'remove') : planned;
     for (const action of actions) {
       switch (action.kind) {
         case 'add':
@@ -294,7 +306,7 @@ export class ServiceCore<Extra extends ServiceExtra, Saved> {
     const keeps = (record: ControllerRecord<Extra>): boolean =>
       rules.keepsConnection(record) || heirs(record).length > 0;
     const endings = removed.filter(({ record }) => !keeps(record));
-    const held = rules.hold?.(endings) ?? NONE_HELD;
+    const held = rash ? NONE_HELD : (rules.hold?.(endings) ?? NONE_HELD);
     const done = removed.filter(({ record }) => !held.has(record.driver.key));
     for (const { record } of removed) {
       const why = held.get(record.driver.key);

@@ -16,13 +16,18 @@ import { Coalescer } from './coalescer.ts';
 import { KernelIndex, type KernelSnapshot } from './kernel-index.ts';
 
 const RESYNC_MS = 60_000;
+/** Devices that come may be many, and events of them lost. */
+const COMERS_MS = 5_000;
 
 export interface ServiceLoopDeps {
   readonly clock: Clock;
   readonly devices: Devices;
   readonly log: Log;
-  /** Looks at everything and carries out what follows. */
-  pass(snapshot: KernelSnapshot): Promise<void> | void;
+  /**
+   * Looks at everything and carries out what follows. `hasty`: of what belongs together it may see
+   * but half, see Coalescer.
+   */
+  pass(snapshot: KernelSnapshot, hasty: boolean): Promise<void> | void;
   /** A hint for one controller, before the pass that it also causes (if it causes one). */
   deviceEvent(event: DeviceEvent): void;
 }
@@ -33,6 +38,7 @@ export class ServiceLoop {
   readonly #coalescer: Coalescer;
   #events: Disposable | undefined;
   #resync: Disposable | undefined;
+  #comers: Disposable | undefined;
   #started = false;
   #stopped = false;
 
@@ -41,7 +47,7 @@ export class ServiceLoop {
     this.index = new KernelIndex(deps.devices, deps.clock);
     this.#coalescer = new Coalescer(
       deps.clock,
-      () => this.#pass(),
+      (hasty) => this.#pass(hasty),
       (thrown) => {
         deps.log.error(`Internal error in a pass: ${toPortError(thrown).message}`);
       },
@@ -71,15 +77,16 @@ export class ServiceLoop {
     this.#stopped = true;
     this.#events?.dispose();
     this.#resync?.dispose();
+    this.#comers?.dispose();
     this.#coalescer.dispose();
     await this.#coalescer.idle();
   }
 
-  async #pass(): Promise<void> {
+  async #pass(hasty: boolean): Promise<void> {
     const snapshot = await this.index.get();
     // Stopped while sysfs was read: what it would do now is the stop's business.
     if (this.#stopped) return;
-    await this.#deps.pass(snapshot);
+    await this.#deps.pass(snapshot, hasty);
   }
 
   #armResync(): void {
@@ -96,9 +103,14 @@ export class ServiceLoop {
         this.index.invalidate();
         this.#coalescer.mark();
         break;
-      // Nothing here waits for a device that comes; a pass over all others for each would cost most
-      // when all of them are being connected. What such a device is to one, `deviceEvent` sees to.
+      // Nothing here waits for it; what it is to a controller, `deviceEvent` sees to. A pass over all
+      // others for each would cost most when all of them are being connected.
       case 'add':
+        this.#comers ??= this.#deps.clock.setTimer(COMERS_MS, () => {
+          this.#comers = undefined;
+          this.#coalescer.mark();
+        });
+        break;
       case 'nvme-event':
       case 'aen':
       case 'fc-discovery':

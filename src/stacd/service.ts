@@ -273,7 +273,9 @@ export class StacdService {
     });
     if (removed.length > 0) this.#droppedAt = this.#deps.clock.now();
     this.#save();
-    if (this.#auditDue) this.#audit(picture, kernel);
+    if (!this.#auditDue) return;
+    if (this.#core.hasty) this.#core.loop.mark();
+    else this.#audit(picture, kernel);
   }
 
   /** A connection that another controller holds, too, which stays, is no loss. */

@@ -100,7 +100,7 @@ const scenarios: Readonly<Record<string, Scenario>> = {
   'stacd-pass': async (count) => aPass(await started(stacdScale(count), count)),
   'stafd-events': async (count) => {
     const { clock, devices } = await stafd(count);
-    const names = await devices.names();
+    const names = [...(await devices.instances()).keys()];
     return async () => {
       for (const device of names) devices.emit({ kind: 'aen', device, aen: 0x70f002 });
       await turns();

@@ -79,8 +79,9 @@ export class ScaleDevices implements Devices {
     return Promise.resolve([...this.#controllers.values()]);
   }
 
-  names(): Promise<readonly string[]> {
-    return Promise.resolve([...this.#controllers.keys()]);
+  instances(): Promise<ReadonlyMap<string, string>> {
+    const all = [...this.#controllers.values()];
+    return Promise.resolve(new Map(all.map(({ device, instance }) => [device, instance])));
   }
 
   read(device: string): Promise<KernelController | undefined> {

@@ -48,13 +48,13 @@ export function devicesContract(name: string, open: () => Promise<DevicesWorld>)
     tests: [
       test('shows a connection in the list, and alone', async ({ devices, connect, expected }) => {
         assert.deepEqual(await devices.list(), []);
-        assert.deepEqual(await devices.names(), []);
+        assert.deepEqual(await devices.instances(), new Map());
         const device = await connect();
-        assert.deepEqual(await devices.names(), [device]);
         const [controller, ...others] = await devices.list();
         assert(controller !== undefined && others.length === 0);
         assert.equal(controller.device, device);
         assert.match(controller.instance, /^[1-9][0-9]*$/);
+        assert.deepEqual(await devices.instances(), new Map([[device, controller.instance]]));
         assert.equal(controller.state, 'live');
         assert.equal(controller.cntrltype, 'io');
         assert.notEqual(controller.hostid, '');

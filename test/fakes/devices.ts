@@ -50,8 +50,10 @@ export class FakeDevices implements Devices {
     return this.lists.call(undefined);
   }
 
-  names(): Promise<readonly string[]> {
-    return Promise.resolve(this.controllers.map(({ device }) => device));
+  instances(): Promise<ReadonlyMap<string, string>> {
+    return Promise.resolve(
+      new Map(this.controllers.map(({ device, instance }) => [device, instance])),
+    );
   }
 
   read(device: string): Promise<KernelController | undefined> {

@@ -1,17 +1,17 @@
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { Coalescer } from '../../../src/runtime/coalescer.ts';
 import { FakeClock, settle } from '../../fakes/clock.ts';
 
-function bench(pass: () => Promise<void> = () => Promise.resolve()) {
+function bench(pass: (hasty: boolean) => Promise<void> = () => Promise.resolve()) {
   const clock = new FakeClock();
   const begun = clock.now();
   const passes: number[] = [];
   const errors: unknown[] = [];
   const coalescer = new Coalescer(
     clock,
-    async () => {
+    async (hasty) => {
       passes.push(clock.now() - begun);
-      await pass();
+      await pass(hasty);
     },
     (thrown) => void errors.push(thrown),
   );
@@ -32,6 +32,43 @@ test('runs a pass at once for one mark, and for many together one more when it i
   coalescer.mark();
   await clock.advance(5_000);
   expect(passes).toEqual([0, 220, 5_120]);
+});
+
+test('tells a pass for a single mark that more may follow, and no other', async () => {
+  const told: boolean[] = [];
+  const { clock, coalescer, passes } = bench((hasty) => {
+    told.push(hasty);
+    // As one does that leaves something undone.
+    if (hasty) coalescer.mark();
+    return Promise.resolve();
+  });
+  coalescer.markNow();
+  await clock.advance(1_000);
+  coalescer.mark();
+  await clock.advance(1_000);
+  expect(passes).toEqual([0, 1_000, 1_100]);
+  expect(told).toEqual([false, true, false]);
+});
+
+test('never is hasty again after a rest for what a hasty pass has left', async () => {
+  const told: boolean[] = [];
+  const { clock, coalescer } = bench(async (hasty) => {
+    told.push(hasty);
+    if (hasty) coalescer.mark();
+    await new Promise<void>((resolve) => void clock.setTimer(400, resolve));
+  });
+  coalescer.mark();
+  await clock.advance(5_000);
+  expect(told).toEqual([true, false]);
+});
+
+test('is not put off by marks in turn after turn', async () => {
+  const { clock, coalescer, passes } = bench();
+  const timers = vi.spyOn(clock, 'setTimer');
+  for (let count = 0; count < 100; count += 1) coalescer.mark();
+  expect(timers).toHaveBeenCalledTimes(1);
+  await clock.advance(0);
+  expect(passes).toEqual([0]);
 });
 
 test('runs a pass after a second though it never gets quiet', async () => {

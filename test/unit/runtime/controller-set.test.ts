@@ -323,6 +323,18 @@ test('knows the one that holds a device through changes of both', async () => {
   expect(bench.set.holding('nvme1')).toEqual([]);
 });
 
+test('does not take a connection for its own that has turned out to be of another kind', async () => {
+  const bench = new Bench();
+  const fields = { traddr: A, trsvcid: '8009', subsysnqn: 'nqn.io', hostnqn: HOST.hostnqn };
+  bench.devices.add({ ...fields, cntrltype: '' });
+  await bench.index.get();
+  // Its namespaces have come since.
+  bench.devices.update('nvme0', { hasChildren: true });
+  await bench.connected(tid(WELL_KNOWN_DISCOVERY_NQN));
+  expect(bench.set.holding('nvme0')).toEqual([]);
+  expect(bench.set.holding('nvme1')).toHaveLength(1);
+});
+
 test('sees that the device that came is another one than it holds', async () => {
   const bench = await new Bench().connected(tid());
   bench.set.look('nvme0');

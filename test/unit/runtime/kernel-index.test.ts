@@ -45,6 +45,35 @@ test('reads only what has come, and what was not live, while the rest was read l
   expect(await index.candidates(gone, 1_000)).toEqual([]);
 });
 
+test('reads what has the name of another one, or may still turn out to be of another kind', async () => {
+  const { clock, devices, index } = bench();
+  devices.add({ traddr: '10.0.0.9' });
+  devices.add({ traddr: '10.0.0.1', cntrltype: '' });
+  devices.add({ traddr: '10.0.0.1', cntrltype: '', hasChildren: true });
+  await index.get();
+  devices.remove('nvme0', { silent: true });
+  devices.add({ traddr: '10.0.0.1' }, { silent: true });
+  devices.update('nvme1', { hasChildren: true });
+  await clock.advance(1_001);
+  const found = await index.candidates(TID, 1_000);
+  expect(found.map(({ device, hasChildren }) => [device, hasChildren])).toEqual([
+    ['nvme0', false],
+    ['nvme1', true],
+    ['nvme2', true],
+  ]);
+  expect(devices.reads.calls.map(({ request }) => request)).toEqual(['nvme0', 'nvme1']);
+});
+
+test('reads all, as a pass does, where many are to be read', async () => {
+  const { clock, devices, index } = bench();
+  for (let count = 0; count < 51; count += 1) devices.add({ state: 'connecting' });
+  await index.candidates(TID, 1_000);
+  await clock.advance(1_001);
+  await index.candidates(TID, 1_000);
+  expect(devices.lists.calls).toHaveLength(2);
+  expect(devices.reads.calls).toEqual([]);
+});
+
 test('reads all of it again after a while', async () => {
   const { clock, devices, index } = bench();
   devices.add({ traddr: '10.0.0.9' });

@@ -43,16 +43,20 @@ test('makes one pass for many marks, and one every minute', async () => {
   expect(passes()).toBe(3);
 });
 
-test('makes one for a device that went, and none for one that came', async () => {
+test('makes one for a device that went, and one a while later for all that came', async () => {
   const { clock, devices, loop, passes } = bench();
   loop.start();
   await clock.advance(0);
+  devices.add();
   const { device } = devices.add();
-  await clock.advance(1_000);
+  await clock.advance(4_000);
+  devices.add();
   expect(passes()).toBe(1);
+  await clock.advance(5_000);
+  expect(passes()).toBe(2);
   devices.remove(device);
   await clock.advance(1_000);
-  expect(passes()).toBe(2);
+  expect(passes()).toBe(3);
 });
 
 test('makes no pass after the stop', async () => {

@@ -20,17 +20,8 @@ function controllers(...traddrs: readonly string[]): string {
 
 function entry(traddr: string, eflags = 0): DiscoveryEntry {
   return {
-    trtype: 'tcp',
-    adrfam: 'ipv4',
-    subtype: 'nvme',
-    treq: 0,
-    portid: 1,
-    trsvcid: '4420',
-    subnqn: 'nqn.sub',
-    traddr,
-    cntlid: 65535,
-    asqsz: 32,
-    eflags,
+    ...{ trtype: 'tcp', adrfam: 'ipv4', subtype: 'nvme', treq: 0, portid: 1, trsvcid: '4420' },
+    ...{ subnqn: 'nqn.sub', traddr, cntlid: 65535, asqsz: 32, eflags },
   };
 }
 
@@ -95,6 +86,23 @@ describe('I/O controllers', () => {
     bench.target(B);
     await bench.says(state(dc([entry(B)])));
     expect(bench.connected).toEqual([B]);
+  });
+
+  test('that move from one log to another are not dropped between, with no limit either', async () => {
+    const none = '[I/O controller connection management]\ndisconnect-limit=100\n';
+    const bench = new StacdBench(none);
+    bench.target(A);
+    await bench.start();
+    const other = '10.0.0.2';
+    await bench.says(state(dc([entry(A)]), dc([], other)));
+    await bench.clock.advance(10_000);
+    bench.discovery = state(dc([]), dc([], other));
+    bench.service.discoveryChanged();
+    await bench.clock.advance(50);
+    await bench.says(state(dc([]), dc([entry(A)], other)));
+    expect(bench.fabrics.disconnects.calls).toEqual([]);
+    await bench.says(state(dc([]), dc([], other)));
+    expect(bench.connected).toEqual([]);
   });
 
   test('go when the log of their DC was read empty', async () => {

@@ -145,6 +145,26 @@ describe('referrals', () => {
     expect(bench.connected).toEqual([]);
   });
 
+  test('that move from one log to another are not dropped between the events of both', async () => {
+    const bench = new StafdBench(controllers(A, B));
+    const [from, to] = [bench.target(A, { entries: [refer(C)] }), bench.target(B)];
+    bench.target(C);
+    await bench.start();
+    await bench.clock.advance(5_000);
+    expect(bench.connected).toEqual([A, B, C]);
+    [from.entries, to.entries] = [[], [refer(C)]];
+    bench.devices.emit({ kind: 'aen', device: 'nvme0', aen: 0x70f002 });
+    await bench.clock.advance(50);
+    bench.devices.emit({ kind: 'aen', device: 'nvme1', aen: 0x70f002 });
+    await bench.clock.advance(2_000);
+    expect(bench.fabrics.disconnects.calls).toEqual([]);
+    expect(bench.told.filter((what) => what.startsWith('removed'))).toEqual([]);
+    to.entries = [];
+    bench.devices.emit({ kind: 'aen', device: 'nvme1', aen: 0x70f002 });
+    await bench.clock.advance(2_000);
+    expect(bench.connected).toEqual([A, B]);
+  });
+
   test('are announced as removed once they can no longer be read', async () => {
     const bench = new StafdBench(controllers(A));
     const root = bench.target(A, { entries: [refer(B)] });
