@@ -15,3 +15,11 @@ export function retryDelayMs(failures: number, random: number): number {
   const seconds = LADDER_SECONDS[step] ?? 30;
   return Math.round(seconds * 1000 * (1 - JITTER + 2 * JITTER * random));
 }
+
+/** What fails over and over, and is tried again: milliseconds of the clock. */
+export interface FailingSpell {
+  /** When it first failed. */
+  readonly since: number;
+  /** When it is tried again; in the past while it is. */
+  readonly nextAt: number;
+}

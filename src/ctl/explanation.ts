@@ -122,8 +122,12 @@ function absentLines(row: Row, heading: string, screen: Screen): readonly string
   const rule = paint(shown(text(row, 'rule')), 'bad', screen);
   return [
     paint(heading, 'heading', screen),
-    `  not connected, ${rule}: ${shown(text(row, 'why'))}`,
-    ...sourceLines(row).map((line) => `  ${line}`),
+    ...[
+      `not connected, ${rule}: ${shown(text(row, 'why'))}`,
+      ...outageLine(row),
+      ...nextLine(row),
+      ...sourceLines(row),
+    ].map((line) => `  ${line}`),
   ];
 }
 

@@ -12,7 +12,7 @@ import type { Place } from '../config/problem.ts';
 import { normalizeConfiguredTid, type ServiceConfig } from '../config/service-config.ts';
 import { known, unknown, type Answer } from '../core/answer.ts';
 import type { SourceId } from '../core/plan-controllers.ts';
-import { retryDelayMs } from '../core/retry-policy.ts';
+import { retryDelayMs, type FailingSpell } from '../core/retry-policy.ts';
 import type { ConnectOptions } from '../nvme/connect-options.ts';
 import { ipFamily, type IpFamily } from '../nvme/ip-address.ts';
 import { makeTid, printTid, tidKey, type TransportId } from '../nvme/transport-id.ts';
@@ -35,6 +35,8 @@ export interface ConfiguredAnswer {
   /** As in {@link ConfiguredController}. */
   readonly hostId: string;
   readonly answer: Answer<TransportId>;
+  /** While its name cannot be looked up. */
+  readonly failing?: FailingSpell | undefined;
 }
 
 export interface ConfiguredRules {
@@ -55,6 +57,7 @@ export function configuredRules(settings: {
 
 interface Entry extends ConfiguredAnswer {
   answer: Answer<TransportId>;
+  failing?: FailingSpell | undefined;
   failures: number;
   timer: Disposable | undefined;
 }
@@ -147,10 +150,13 @@ export class ConfiguredControllers implements Disposable {
       }
       this.#take(entry, addresses);
       entry.failures = 0;
+      entry.failing = undefined;
     } catch (thrown) {
       if (this.#entries.get(entry.source) !== entry) return;
       entry.failures += 1;
       delayMs = retryDelayMs(entry.failures, random());
+      const now = clock.now();
+      entry.failing = { since: entry.failing?.since ?? now, nextAt: now + delayMs };
       const { message } = toPortError(thrown);
       const text = `${printTid(entry.tid)} - Cannot resolve ${entry.tid.traddr}: ${message}`;
       const fields = controllerFields(entry.tid);

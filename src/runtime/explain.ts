@@ -5,6 +5,7 @@
 import type { ServiceConfig } from '../config/service-config.ts';
 import type { SourceId, WantedController } from '../core/plan-controllers.ts';
 import { refusal } from '../core/refusal.ts';
+import type { FailingSpell } from '../core/retry-policy.ts';
 import { standing } from '../core/standing.ts';
 import { tidToDict, type TidKey, type TransportId } from '../nvme/transport-id.ts';
 import { BusVariant } from '../ports/bus.ts';
@@ -42,6 +43,26 @@ export interface Absence {
   readonly rule: AbsenceRule;
   readonly why: string;
   readonly sources: readonly string[];
+  /** Where it is tried again by itself. */
+  readonly retry?: Retry | undefined;
+}
+
+/** What is tried again: since when it has failed, what happens next, in how many milliseconds. */
+interface Retry {
+  readonly outOfReachMs: number;
+  readonly next: string;
+  readonly nextInMs: number;
+}
+
+/** `next`: begins a sentence. Undefined where nothing has failed. */
+export function retryOf(
+  failing: FailingSpell | undefined,
+  next: string,
+  now: number,
+): Retry | undefined {
+  if (failing === undefined) return undefined;
+  const { nextAt, since } = failing;
+  return { outOfReachMs: now - since, next, nextInMs: Math.max(0, nextAt - now) };
 }
 
 /** Who asks, in words. */
@@ -55,16 +76,19 @@ export interface Asked {
   readonly live: readonly ControllerRecord<ServiceExtra>[];
   /** Those that are being disconnected. */
   readonly disposing: ReadonlySet<TidKey>;
+  /** Milliseconds, monotonic. */
+  readonly now: number;
 }
 
 /** What is asked for and not among the live controllers. */
 export function absencesOf(asked: Asked, inWords: InWords): readonly Absence[] {
-  const { config, configured, disposing, live, wanted } = asked;
-  const unresolved = configured.flatMap(({ answer, source, tid }): Absence[] =>
-    answer.kind === 'known'
-      ? []
-      : [{ tid, rule: 'unresolved', why: answer.why, sources: inWords(new Set([source])) }],
-  );
+  const { config, configured, disposing, live, now, wanted } = asked;
+  const unresolved = configured.flatMap(({ answer, failing, source, tid }): Absence[] => {
+    if (answer.kind === 'known') return [];
+    const retry = retryOf(failing, 'it is looked up again', now);
+    const sources = inWords(new Set([source]));
+    return [{ tid, rule: 'unresolved', why: answer.why, sources, retry }];
+  });
   const there = new Set(live.map(({ driver }) => driver.key));
   const missing = [...wanted.values()].filter(({ key }) => !there.has(key));
   const absent = missing.flatMap(({ key, sources, tid }): Absence[] => {
@@ -118,11 +142,14 @@ export function visible({ kernel, model }: ControllerDriver): string {
   return JSON.stringify([kernel?.device, kernel?.state, state, why, next, attempts, lastError]);
 }
 
-export function absenceRow({ rule, sources, tid, why }: Absence): Row {
+export function absenceRow({ retry, rule, sources, tid, why }: Absence): Row {
   return {
     ...tidVariants(tid),
     rule: new BusVariant('s', rule),
     why: new BusVariant('s', why),
+    ...(retry !== undefined && { next: new BusVariant('s', retry.next) }),
+    ...milliseconds('next-in-ms', retry?.nextInMs),
+    ...milliseconds('out-of-reach-ms', retry?.outOfReachMs),
     sources: new BusVariant('as', sources),
   };
 }

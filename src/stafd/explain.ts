@@ -9,6 +9,7 @@ import {
   absenceRow,
   absencesOf,
   controllerRow,
+  retryOf,
   type Absence,
   type Explanation,
   type InWords,
@@ -66,7 +67,7 @@ function wordsOf(input: ExplainInput): InWords {
 export function absentDiscoveryControllers(input: ExplainInput): readonly Absence[] {
   const { live, picture, unanswered } = input;
   const inWords = wordsOf(input);
-  const { config, configured, controllers } = picture;
+  const { config, configured, controllers, now } = picture;
   const byKey = new Map(controllers.map((dc) => [dc.key, dc]));
   const bySource = new Map(configured.map((entry) => [entry.source, entry]));
   const { wanted } = wantedControllers(picture, byKey, bySource);
@@ -74,13 +75,19 @@ export function absentDiscoveryControllers(input: ExplainInput): readonly Absenc
   const sources = inWords(new Set([MDNS_SOURCE]));
   const silent = unanswered.filter(({ tid }) => !there.has(tidKey(tid)));
   return [
-    ...silent.map(({ tid, why }): Absence => {
+    ...silent.map(({ failing, tid, why }): Absence => {
       const refused = refusal(config, tid);
       return refused === undefined
-        ? { tid, rule: 'unreachable', why, sources }
+        ? {
+            tid,
+            rule: 'unreachable',
+            why,
+            sources,
+            retry: retryOf(failing, 'it is tried again', now),
+          }
         : { tid, rule: 'refused', why: refused, sources };
     }),
-    ...absencesOf({ ...input, config, wanted }, inWords),
+    ...absencesOf({ ...input, config, now, wanted }, inWords),
   ];
 }
 

@@ -12,6 +12,7 @@
  */
 import type { ServiceConfig } from '../config/service-config.ts';
 import { refusal } from '../core/refusal.ts';
+import type { FailingSpell } from '../core/retry-policy.ts';
 import { escapeText } from '../nvme/escape.ts';
 import {
   addressesOnManyInterfaces,
@@ -64,6 +65,8 @@ interface Check {
   state: 'trying' | 'waiting' | 'reachable';
   /** Of its last failure, in words. */
   error: string | undefined;
+  /** Since its first failure. */
+  failing: FailingSpell | undefined;
   failures: number;
   timer: Disposable | undefined;
 }
@@ -170,7 +173,7 @@ export class MdnsDiscovery implements DcBrowser {
       if (check?.state === 'reachable') continue;
       const error = check?.error;
       const why = error === undefined ? 'it was not tried yet' : `it does not answer: ${error}`;
-      found.set(tidKey(tid), { tid, why });
+      found.set(tidKey(tid), { tid, why, failing: check?.failing });
     }
     return [...found.values()];
   }
@@ -272,7 +275,7 @@ export class MdnsDiscovery implements DcBrowser {
       const abort = new AbortController();
       const check: Check = {
         ...{ tid, abort, state: 'trying', error: undefined },
-        ...{ failures: 0, timer: undefined },
+        ...{ failing: undefined, failures: 0, timer: undefined },
       };
       this.#checks.set(key, check);
       void this.#try(check);
@@ -317,6 +320,8 @@ export class MdnsDiscovery implements DcBrowser {
     if (!outOfTurn) check.failures += 1;
     const seconds = RETRY_SECONDS[check.failures - 1] ?? RETRY_SECONDS.at(-1) ?? 0;
     check.error = result.error.message;
+    const now = clock.now();
+    check.failing = { since: check.failing?.since ?? now, nextAt: now + seconds * 1000 };
     const text = `${name} - Found by mDNS, but it does not answer: ${result.error.message}`;
     if (check.failures === 1 && !outOfTurn)
       this.#lines.say('info', `${text}. It is tried again`, fields);

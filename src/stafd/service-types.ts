@@ -1,4 +1,5 @@
 /** What stafd's service is made of and whom it tells. */
+import type { FailingSpell } from '../core/retry-policy.ts';
 import { matchesConnection, type InterfaceAddressLike } from '../nvme/connection-match.ts';
 import type { TransportId } from '../nvme/transport-id.ts';
 import type { ControllerRecord } from '../runtime/controller-set.ts';
@@ -92,6 +93,8 @@ export interface NvmeCli {
 export interface Unanswered {
   readonly tid: TransportId;
   readonly why: string;
+  /** Of its tries; undefined before the first has failed. */
+  readonly failing?: FailingSpell | undefined;
 }
 
 /** Discovery controllers that mDNS finds. */

@@ -137,9 +137,18 @@ describe('what is not connected', () => {
       {
         traddr: 'target.example',
         rule: 'unresolved',
+        next: 'it is looked up again',
+        'next-in-ms': expect.any(Number) as number,
         sources: [expect.stringMatching(/^configured by .*line 2$/)],
       },
     ]);
+    const since = (): number => Number(explained(bench).absent[0]?.['out-of-reach-ms']);
+    const before = since();
+    await bench.clock.advance(60_000);
+    expect(since()).toBe(before + 60_000);
+    bench.resolver.set('target.example', B);
+    await bench.clock.advance(60_000);
+    expect(explained(bench).absent).toEqual([]);
   });
 });
 

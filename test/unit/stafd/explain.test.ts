@@ -67,6 +67,32 @@ test('what mDNS announces and what does not answer, or is excluded, is told with
   ]);
 });
 
+test('what mDNS announces in vain is told with since when, and when it is tried again', async () => {
+  const services = new FakeServiceBrowser();
+  const bench = new StafdBench(CONFIG, undefined, { services });
+  bench.target(A);
+  bench.prober.setUnreachable('192.0.2.7', '8009');
+  bench.prober.probes.hold();
+  services.announce({
+    ...{ interfaceName: 'eth0', family: 'ipv4', name: 'silent', type: '_nvme-disc._tcp' },
+    record: { address: '192.0.2.7', port: 8009, txt: [Buffer.from('p=tcp')] },
+  });
+  await bench.start();
+  const [untried] = explained(bench).absent;
+  expect(untried).toMatchObject({ rule: 'unreachable', why: 'it was not tried yet' });
+  expect(untried).not.toHaveProperty('next');
+  bench.prober.probes.release();
+  await bench.clock.advance(1_000);
+  expect(explained(bench).absent).toMatchObject([
+    { next: 'it is tried again', 'next-in-ms': 1_000, 'out-of-reach-ms': 1_000 },
+  ]);
+  // Tried at 2 s, and again 5 s later.
+  await bench.clock.advance(2_000);
+  expect(explained(bench).absent).toMatchObject([
+    { next: 'it is tried again', 'next-in-ms': 4_000, 'out-of-reach-ms': 3_000 },
+  ]);
+});
+
 test('what of logs and of what mDNS announces cannot be used is told', async () => {
   const services = new FakeServiceBrowser();
   const bench = new StafdBench(CONFIG, undefined, { services });
