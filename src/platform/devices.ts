@@ -37,7 +37,6 @@ export class KernelDevices implements Devices {
   }
 
   instances(): Promise<ReadonlyMap<string, string>> {
-    if (this.#events instanceof UdevEvents) this.#checkForLoss(this.#events);
     return this.#controllers.instances();
   }
 

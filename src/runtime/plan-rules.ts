@@ -15,7 +15,7 @@ export interface ActionRules<Extra extends ServiceExtra, Planned> {
   keepsConnection(record: ControllerRecord<Extra>): boolean;
   /**
    * Which of these removals, which leave no connection, are not to be carried out yet, and why.
-   * Called by every plan, also with none.
+   * Called by every plan that may drop something, also with none.
    */
   hold?(endings: readonly Ending<Extra>[]): ReadonlyMap<string, string>;
 }

@@ -315,8 +315,8 @@ export class ServiceCore<Extra extends ServiceExtra, Saved> {
       if (record.keptBecause !== undefined) this.controllers.start(record.driver.key);
     }
     for (const { record, why } of done) this.#remove(record, why, keeps(record));
-    if (this.#kickDue) this.controllers.kick();
-    this.#kickDue = false;
+    if (this.#kickDue && !rash) this.controllers.kick();
+    this.#kickDue &&= rash;
     return done;
   }
 

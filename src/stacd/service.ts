@@ -274,7 +274,7 @@ export class StacdService {
     if (removed.length > 0) this.#droppedAt = this.#deps.clock.now();
     this.#save();
     if (!this.#auditDue) return;
-    if (this.#core.hasty) this.#core.loop.mark();
+    if (this.#core.hasty && auditsOthers(picture)) this.#core.loop.mark();
     else this.#audit(picture, kernel);
   }
 

@@ -91,6 +91,9 @@ export function absentDiscoveryControllers(input: ExplainInput): readonly Absenc
   ];
 }
 
+/** Of what one stranger may announce thousands of. */
+const MAX_COMPLAINTS = 20;
+
 function notes({ complaints, live, picture }: ExplainInput): readonly string[] {
   const { bootDoubt, mdns } = picture;
   const doubts = [
@@ -107,5 +110,7 @@ function notes({ complaints, live, picture }: ExplainInput): readonly string[] {
       ? []
       : [`An entry of the discovery log of ${printTid(driver.tid)} is not used: ${why}`],
   );
-  return [...doubts, ...unread, ...refused, ...complaints];
+  const more = complaints.length - MAX_COMPLAINTS;
+  const rest = more > 0 ? [`${String(more)} more mDNS services are not used`] : [];
+  return [...doubts, ...unread, ...refused, ...complaints.slice(0, MAX_COMPLAINTS), ...rest];
 }

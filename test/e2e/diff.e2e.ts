@@ -45,7 +45,7 @@ async function expectShown({ machine }: Lab, block: string): Promise<void> {
     machine.sh('stacctl tree -o json'),
     machine.exec(`${NOBODY} stacctl explain -o json`),
   ]);
-  const uses = [{ kind: 'mount', device: block, at: '/mnt/my data', fileSystem: 'ext4' }];
+  const uses = [{ kind: 'mount', device: block, at: '/mnt/my data', 'file-system': 'ext4' }];
   expect(JSON.parse(tree)).toMatchObject({
     subsystems: [
       {

@@ -29,6 +29,7 @@ export class StafdBench extends ServiceKit {
   readonly leftToNvmeCli: string[] = [];
   mdns: MdnsReport = found();
   unanswered: readonly Unanswered[] = [];
+  complaints: readonly string[] = [];
   /** Where it is published. */
   signals: StafdListener | undefined;
   /** How often it was told that controllers changed. */
@@ -97,7 +98,7 @@ export class StafdBench extends ServiceKit {
       },
       info: () => ({ 'service types': [] }),
       unanswered: () => this.unanswered,
-      complaints: () => [],
+      complaints: () => this.complaints,
       retryNow: () => void (this.retries += 1),
       dispose: () => void (this.browserDisposed = true),
     };

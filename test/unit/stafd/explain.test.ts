@@ -125,3 +125,11 @@ test('what is not known yet is told', async () => {
     expect.stringMatching(/^The discovery log of \(tcp, 10\.0\.0\.1, .* is not known: /),
   ]);
 });
+
+test('one who announces thousands of services that are not used does not fill the notes', async () => {
+  const bench = await new StafdBench(CONFIG).start();
+  bench.complaints = Array.from({ length: 30 }, (_, index) => `service ${String(index)}`);
+  const { notes } = explained(bench);
+  expect(notes.filter((note) => note.startsWith('service'))).toHaveLength(20);
+  expect(notes.at(-1)).toBe('10 more mDNS services are not used');
+});
