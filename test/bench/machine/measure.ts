@@ -67,14 +67,12 @@ export async function use(
 /** Ends the contender and removes every connection. */
 export async function clear(lab: Lab, contender: Contender): Promise<void> {
   await contender.end(lab);
-  await lab.machine.sh(
-    [
-      'nvme disconnect-all >/dev/null 2>&1',
-      'for d in /sys/class/nvme/nvme*; do [ -e "$d" ] && echo 1 >"$d/delete_controller" 2>/dev/null; done',
-      'true',
-    ].join('; '),
-    { timeoutMs: 300_000 },
-  );
-  await lab.machine.waitFor('! ls /sys/class/nvme/nvme* 2>/dev/null', { timeoutMs: 300_000 });
+  await lab.machine.sh('nvme disconnect-all >/dev/null 2>&1; true', { timeoutMs: 300_000 });
+  // Again and again: a connect that was in flight may end later.
+  const remove =
+    'for d in /sys/class/nvme/nvme*; do [ -e "$d" ] && echo 1 >"$d/delete_controller" 2>/dev/null; done';
+  await lab.machine.waitFor(`${remove}; ! ls /sys/class/nvme/nvme* 2>/dev/null`, {
+    timeoutMs: 300_000,
+  });
   await lab.machine.sh('udevadm settle', { timeoutMs: 300_000 });
 }
