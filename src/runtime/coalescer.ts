@@ -97,7 +97,7 @@ export class Coalescer implements Disposable {
     this.#timer = this.#clock.setTimer(Math.max(0, due - now), () => {
       this.#timer = undefined;
       // It runs already when its first lines, which may mark, do.
-      this.#running = Promise.resolve().then(() => this.#run());
+      this.#running = Promise.resolve().then(() => (this.#disposed ? undefined : this.#run()));
     });
   }
 

@@ -106,7 +106,8 @@ export class KernelIndex {
     const instances = await this.#devices.instances();
     const kept = (device: string): KernelController | undefined => {
       const before = snapshot.get(device);
-      return before?.instance === instances.get(device) && isWhole(before) ? before : undefined;
+      if (before === undefined || !isWhole(before)) return undefined;
+      return before.instance === instances.get(device) ? before : undefined;
     };
     const names = [...instances.keys()];
     if (names.filter((device) => kept(device) === undefined).length > FEW) {
@@ -127,9 +128,6 @@ export class KernelIndex {
 }
 
 /** What kind of controller it is will not change: by its type, or by the namespaces that it has. */
-function isWhole(
-  controller: KernelController | undefined,
-): controller is KernelController & { readonly state: 'live' } {
-  if (controller?.state !== 'live') return false;
-  return controller.hasChildren || ['io', 'discovery'].includes(controller.cntrltype);
+function isWhole({ cntrltype, hasChildren, state }: KernelController): boolean {
+  return state === 'live' && (hasChildren || cntrltype === 'io' || cntrltype === 'discovery');
 }

@@ -131,6 +131,20 @@ test('runs nothing after it is disposed of, and leaves no timer', async () => {
   expect(passes).toEqual([]);
 });
 
+test('runs nothing when it is disposed of in the turn that would begin a pass', async () => {
+  const { clock, coalescer, passes } = bench();
+  const due: (() => void)[] = [];
+  vi.spyOn(clock, 'setTimer').mockImplementation((_, callback) => {
+    due.push(callback);
+    return { dispose: () => undefined };
+  });
+  coalescer.mark();
+  for (const callback of due) callback();
+  coalescer.dispose();
+  await settle();
+  expect(passes).toEqual([]);
+});
+
 test('is idle when the pass at hand is done', async () => {
   let release = (): void => undefined;
   const { clock, coalescer } = bench(() => new Promise((resolve) => (release = resolve)));
