@@ -1,4 +1,4 @@
-import { ipFamily, parseIpAddress, type IpFamily } from '../nvme/ip-address.ts';
+import { ipFamily, isDottedQuad, parseIpAddress, type IpFamily } from '../nvme/ip-address.ts';
 import { foldTraddr } from '../nvme/transport-address.ts';
 import type { TransportId } from '../nvme/transport-id.ts';
 
@@ -18,6 +18,7 @@ export function addressRefusal(
  * are found without comparing each: connections that match (connection-match.ts) share it.
  */
 export function addressKey(transport: string, traddr: string): string {
+  if (isDottedQuad(traddr)) return `${transport} ${traddr}`;
   const address = transport === 'tcp' || transport === 'rdma' ? parseIpAddress(traddr) : undefined;
   return `${transport} ${address === undefined ? foldTraddr(traddr) : address.bytes.join('.')}`;
 }

@@ -37,18 +37,17 @@ export function checkInterfaceName(name: string): string | undefined {
   return undefined;
 }
 
+const OCTET = '(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])';
+/** A leading zero is octal to some resolvers and decimal to others: neither is guessed. */
+const DOTTED_QUAD = new RegExp(`^${OCTET}(?:\\.${OCTET}){3}$`);
+
+/** Whether `text` is an IPv4 address, of which there is this one spelling. */
+export function isDottedQuad(text: string): boolean {
+  return DOTTED_QUAD.test(text);
+}
+
 function parseDottedQuad(text: string): number[] | undefined {
-  const parts = text.split('.');
-  if (parts.length !== 4) return undefined;
-  const bytes: number[] = [];
-  for (const part of parts) {
-    // A leading zero is octal to some resolvers and decimal to others: neither is guessed.
-    if (!/^(?:0|[1-9][0-9]{0,2})$/.test(part)) return undefined;
-    const value = Number(part);
-    if (value > 255) return undefined;
-    bytes.push(value);
-  }
-  return bytes;
+  return isDottedQuad(text) ? text.split('.').map(Number) : undefined;
 }
 
 /** The bytes of `a:b:c`, with a dotted quad at the end where `quadAllowed`. */
@@ -136,7 +135,7 @@ export function formatIpAddress(bytes: Uint8Array): string {
 
 /** The family of an address, undefined if `text` is not an address. */
 export function ipFamily(text: string): IpFamily | undefined {
-  return parseIpAddress(text)?.family;
+  return isDottedQuad(text) ? 'ipv4' : parseIpAddress(text)?.family;
 }
 
 /** Whether two parsed addresses are one; see {@link sameIpAddress}. */
@@ -164,5 +163,7 @@ export function isLinkLocal({ bytes, family }: IpAddress): boolean {
 
 /** Whether the address is `0.0.0.0` or `::` in any spelling: a DC's way to say "no address". */
 export function isUnspecifiedAddress(text: string): boolean {
+  // Whatever else it is: not worth parsing.
+  if (!text.startsWith('0') && !text.startsWith(':')) return false;
   return parseIpAddress(text)?.bytes.every((byte) => byte === 0) ?? false;
 }

@@ -98,6 +98,8 @@ export class SysfsControllers {
   readonly #class: string;
   readonly #known = new Map<string, Known>();
   readonly #buffer = Buffer.alloc(ATTRIBUTE_SIZE);
+  /** The last that was made: most of what the next one says, the host's names above all, it says too. */
+  #latest: KernelController | undefined;
   #running: Promise<unknown> | undefined;
   #next: Promise<readonly KernelController[]> | undefined;
 
@@ -231,7 +233,7 @@ export class SysfsControllers {
     let { fixed } = known;
     let byName = false;
     if (fixed === undefined || (live && known.outdated)) {
-      fixed = readFixed(directory);
+      fixed = sharing(readFixed(directory), this.#latest);
       byName = true;
     }
     const hasChildren = known.linksWithChildren === identity.links || hasChild(directory);
@@ -255,8 +257,9 @@ export class SysfsControllers {
       state,
       hasChildren,
       ...fixed,
-      ...parseAddress(address),
+      ...sharing(parseAddress(address), this.#latest),
     });
+    this.#latest = controller;
     known.made = { controller, address };
     return controller;
   }
@@ -288,6 +291,16 @@ export class SysfsControllers {
       return hasCode(error, 'ENODEV') ? undefined : '';
     }
   }
+}
+
+/** `fields`, with the strings of `other` where they are equal: kept once for thousands of controllers. */
+function sharing<T extends object>(fields: T, other: T | undefined): T {
+  if (other === undefined) return fields;
+  const shared = { ...fields };
+  for (const key of Object.keys(fields) as (keyof T)[]) {
+    if (fields[key] === other[key]) shared[key] = other[key];
+  }
+  return shared;
 }
 
 interface Identity {

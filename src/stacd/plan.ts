@@ -20,7 +20,12 @@ import { BY_SETTING } from '../core/removal-brake.ts';
 import { isIoController, matchesConnection } from '../nvme/connection-match.ts';
 import type { InterfaceAddressLike } from '../nvme/connection-match.ts';
 import type { ConnectOptions } from '../nvme/connect-options.ts';
-import { entryToTid, hasNcc, type DiscoveryEntry } from '../nvme/discovery-log.ts';
+import {
+  entryToTid,
+  hasNcc,
+  type DiscoveryEntry,
+  type EntrySource,
+} from '../nvme/discovery-log.ts';
 import type { KernelController } from '../nvme/kernel-controller.ts';
 import { tidKey, type TidKey, type TransportId } from '../nvme/transport-id.ts';
 
@@ -183,52 +188,82 @@ export function wantedControllers(
   snapshot: Omit<StacdSnapshot, 'controllers' | 'connected' | 'now'>,
 ): ReadonlyMap<TidKey, WantedController<IocExtra>> {
   const wanted = new Map<TidKey, WantedIoc>();
-  const want = (tid: TransportId, source: SourceId, extra: IocExtra): void => {
+  for (const { answer, hostId, options, source } of snapshot.configured) {
+    if (answer.kind === 'unknown') continue;
+    const tid = answer.value;
     const key = tidKey(tid);
     const before = wanted.get(key);
-    if (before === undefined) {
+    if (before !== undefined) before.sources.add(source);
+    else {
+      const extra = { options, hostId, entry: undefined, ncc: false };
       wanted.set(key, { key, tid, sources: new Set([source]), extra });
-      return;
-    }
-    before.sources.add(source);
-    const same = before.extra.entry !== undefined && (!before.extra.ncc || extra.ncc);
-    if (same) return;
-    before.extra = {
-      options: before.extra.options,
-      hostId: before.extra.hostId,
-      entry: before.extra.entry ?? extra.entry,
-      // One path to it that is open is enough.
-      ncc: before.extra.ncc && extra.ncc,
-    };
-  };
-  for (const { answer, hostId, options, source } of snapshot.configured) {
-    if (answer.kind === 'known') {
-      want(answer.value, source, { options, hostId, entry: undefined, ncc: false });
     }
   }
   if (snapshot.discovery.kind === 'unknown') return wanted;
   for (const dc of snapshot.discovery.value.controllers) {
     if (dc.log.kind === 'unknown') continue;
     const source = logSource(dc.tid);
-    for (const entry of dc.log.value) {
-      if (entry.subtype !== 'nvme') continue;
-      const tid = ioTid(entry, dc.tid, snapshot);
-      want(tid, source, { options: {}, hostId: dc.hostId, entry, ncc: hasNcc(entry) });
+    for (const { entry, key, ncc, tid } of listedIocs(
+      dc.log.value,
+      entrySource(dc.tid, snapshot),
+    )) {
+      const before = wanted.get(key);
+      if (before === undefined) {
+        const extra = { options: {}, hostId: dc.hostId, entry, ncc };
+        wanted.set(key, { key, tid, sources: new Set([source]), extra });
+        continue;
+      }
+      before.sources.add(source);
+      const { extra } = before;
+      if (extra.entry !== undefined && (!extra.ncc || ncc)) continue;
+      // One path to it that is open is enough.
+      before.extra = { ...extra, entry: extra.entry ?? entry, ncc: extra.ncc && ncc };
     }
   }
   return wanted;
 }
 
-function ioTid(
-  entry: DiscoveryEntry,
+interface ListedIoc {
+  readonly entry: DiscoveryEntry;
+  readonly tid: TransportId;
+  readonly key: TidKey;
+  readonly ncc: boolean;
+}
+
+/** What was made of a log, for as long as there is that log: each pass looks at all of them again. */
+const listed = new WeakMap<
+  readonly DiscoveryEntry[],
+  { readonly from: EntrySource; readonly iocs: readonly ListedIoc[] }
+>();
+
+function listedIocs(log: readonly DiscoveryEntry[], from: EntrySource): readonly ListedIoc[] {
+  const before = listed.get(log);
+  if (
+    before?.from.hostNqn === from.hostNqn &&
+    before.from.hostIface === from.hostIface &&
+    before.from.hostTraddr === from.hostTraddr
+  ) {
+    return before.iocs;
+  }
+  const iocs: ListedIoc[] = [];
+  for (const entry of log) {
+    if (entry.subtype !== 'nvme') continue;
+    const tid = entryToTid(entry, from);
+    iocs.push({ entry, tid, key: tidKey(tid), ncc: hasNcc(entry) });
+  }
+  listed.set(log, { from, iocs });
+  return iocs;
+}
+
+function entrySource(
   dc: TransportId,
-  snapshot: Pick<StacdSnapshot, 'config' | 'hostNqn'>,
-): TransportId {
-  return entryToTid(entry, {
+  { config, hostNqn }: Pick<StacdSnapshot, 'config' | 'hostNqn'>,
+): EntrySource {
+  return {
     hostTraddr: dc.hostTraddr,
-    hostIface: snapshot.config.ignoreIface ? '' : dc.hostIface,
-    hostNqn: dc.hostNqn === '' ? snapshot.hostNqn : dc.hostNqn,
-  });
+    hostIface: config.ignoreIface ? '' : dc.hostIface,
+    hostNqn: dc.hostNqn === '' ? hostNqn : dc.hostNqn,
+  };
 }
 
 /** Whether the connection of a controller that is no longer wanted stays in the kernel. */

@@ -140,12 +140,15 @@ export function stacdScale(count: number, read?: Devices): StacdScale {
   );
   const stateOf = (entries: number): DiscoveryState => {
     const raw = logOf(entries);
-    const log = known(decodeEntries(raw.entries, raw.count).entries);
+    const { entries: decoded } = decodeEntries(raw.entries, raw.count);
     const readAt = deps.clock.now();
     return {
       settled: true,
       askedAt: readAt,
-      controllers: dcs.map((tid) => ({ tid, hostId: '', log, fresh: true, readAt })),
+      // Each DC has a log of its own, whatever it says.
+      controllers: dcs.map((tid) => {
+        return { tid, hostId: '', log: known([...decoded]), fresh: true, readAt };
+      }),
       removed: new Map(),
     };
   };

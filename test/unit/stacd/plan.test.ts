@@ -105,6 +105,25 @@ describe('what is wanted', () => {
     expect(action).toMatchObject({ kind: 'add', wanted: { tid: { hostIface: '' } } });
   });
 
+  test('follows its DC and the settings while the log is the same', () => {
+    const log = known([entry('10.1.0.1')]);
+    const wantedOf = (tid: TransportId, fields: Partial<StacdSnapshot> = {}) => {
+      const controllers = [{ tid, hostId: '', log, fresh: true, readAt: 0 }];
+      const discovery = known(state({ controllers }));
+      const [action] = planIoControllers(snapshot({ discovery, ...fields }));
+      return action?.kind === 'add' ? action.wanted.tid : undefined;
+    };
+    const from = dcTid('10.0.0.1', { hostTraddr: '10.0.0.9', hostIface: 'eth1' });
+    const host = { hostTraddr: '10.0.0.9', hostIface: 'eth1' };
+    expect(wantedOf(from)).toEqual(iocTid('10.1.0.1', host));
+    expect(wantedOf({ ...from, hostIface: 'eth2' })).toMatchObject({ hostIface: 'eth2' });
+    expect(wantedOf(from, { config: config({ ignoreIface: true }) })?.hostIface).toBe('');
+    expect(wantedOf({ ...from, hostTraddr: '' })?.hostTraddr).toBe('');
+    const nameless = { ...from, hostNqn: '' };
+    expect(wantedOf(nameless)?.hostNqn).toBe(HOST);
+    expect(wantedOf(nameless, { hostNqn: 'nqn.other' })?.hostNqn).toBe('nqn.other');
+  });
+
   test('leaves referrals and discovery subsystems to stafd', () => {
     const log = [
       entry('10.1.0.1', { subtype: 'referral' }),
