@@ -41,7 +41,7 @@ const OCTET = '(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])';
 /** A leading zero is octal to some resolvers and decimal to others: neither is guessed. */
 const DOTTED_QUAD = new RegExp(`^${OCTET}(?:\\.${OCTET}){3}$`);
 
-/** Whether `text` is an IPv4 address, of which there is this one spelling. */
+/** Whether `text` is an IPv4 address in its own notation, of which each has one. */
 export function isDottedQuad(text: string): boolean {
   return DOTTED_QUAD.test(text);
 }

@@ -293,7 +293,7 @@ export class SysfsControllers {
   }
 }
 
-/** `fields`, with the strings of `other` where they are equal: kept once for thousands of controllers. */
+/** `fields`, with the strings of `other` where they are equal: kept once where neighbours agree. */
 function sharing<T extends object>(fields: T, other: T | undefined): T {
   if (other === undefined) return fields;
   const shared = { ...fields };

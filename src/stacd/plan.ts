@@ -3,6 +3,8 @@
  *
  * Wanted = configured ∪ the NVM subsystems in the logs that stafd reports. What stafd cannot say
  * (it is away, a log was not read yet) is unknown, and drops nothing.
+ *
+ * Logs are never changed in place: what was made of one is remembered with it.
  */
 import type { ServiceConfig } from '../config/service-config.ts';
 import type { Answer } from '../core/answer.ts';
@@ -230,7 +232,7 @@ interface ListedIoc {
   readonly ncc: boolean;
 }
 
-/** What was made of a log, for as long as there is that log: each pass looks at all of them again. */
+/** What was made of a log last, and from where: each pass looks at all of them again. */
 const listed = new WeakMap<
   readonly DiscoveryEntry[],
   { readonly from: EntrySource; readonly iocs: readonly ListedIoc[] }

@@ -280,6 +280,7 @@ export class StacdService {
 
   /** A connection that another controller holds, too, which stays, is no loss. */
   #ownDrops(endings: readonly Ending<IocExtra>[]): readonly Drop[] {
+    if (endings.length === 0) return [];
     const ending = new Set(endings.map(({ record }) => record.driver.key));
     const staying = new Set(
       this.controllers().flatMap(({ driver: { kernel, key } }) =>

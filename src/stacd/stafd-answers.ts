@@ -114,5 +114,5 @@ function readEntries(pages: readonly unknown[], log: Log): readonly DiscoveryEnt
     if ('entry' in parsed && parsed.entry !== undefined) entries.push(parsed.entry);
     else log.debug(`A log page entry of stafd is not used: ${parsed.reason}`);
   }
-  return entries;
+  return Object.freeze(entries);
 }

@@ -115,7 +115,9 @@ describe('what is wanted', () => {
     };
     const from = dcTid('10.0.0.1', { hostTraddr: '10.0.0.9', hostIface: 'eth1' });
     const host = { hostTraddr: '10.0.0.9', hostIface: 'eth1' };
-    expect(wantedOf(from)).toEqual(iocTid('10.1.0.1', host));
+    const first = wantedOf(from);
+    expect(first).toEqual(iocTid('10.1.0.1', host));
+    expect(wantedOf(from)).toBe(first);
     expect(wantedOf({ ...from, hostIface: 'eth2' })).toMatchObject({ hostIface: 'eth2' });
     expect(wantedOf(from, { config: config({ ignoreIface: true }) })?.hostIface).toBe('');
     expect(wantedOf({ ...from, hostTraddr: '' })?.hostTraddr).toBe('');
