@@ -15,10 +15,14 @@ export interface MemoryOfProcess {
   heapSize(): number;
   /** Milliseconds of processor time since the start. */
   processorTime(): number;
+  /** Milliseconds of a clock that never goes back. */
+  now(): number;
 }
 
-/** How often to look, in milliseconds. */
-export const LOOK_EVERY_MS = 30_000;
+/** At rest: how often to look. */
+export const LOOK_EVERY_MS = 60_000;
+/** Where much was done: rest may come soon. */
+export const LOOK_SOON_MS = 5_000;
 
 /** Of the time between two looks, more is not rest. */
 const AT_REST = 0.1;
@@ -30,26 +34,33 @@ export class IdleMemory {
   readonly #process: MemoryOfProcess;
   #heapSize = 0;
   #processorTime: number;
+  #lookedAt: number;
 
   constructor(memory: MemoryOfProcess = ownMemory()) {
     this.#process = memory;
     this.#processorTime = memory.processorTime();
+    this.#lookedAt = memory.now();
   }
 
-  /** To be called every LOOK_EVERY_MS. */
-  look(): void {
-    const before = this.#processorTime;
-    this.#processorTime = this.#process.processorTime();
+  /** Gives back what can be; milliseconds until the next look. */
+  look(): number {
     const { collectGarbage } = this.#process;
-    if (collectGarbage === undefined) return;
-    if (this.#processorTime - before > AT_REST * LOOK_EVERY_MS) return;
+    if (collectGarbage === undefined) return LOOK_EVERY_MS;
+    const worked = this.#process.processorTime() - this.#processorTime;
+    const busy = worked > AT_REST * (this.#process.now() - this.#lookedAt);
+    if (!busy) this.#collect(collectGarbage);
+    this.#processorTime = this.#process.processorTime();
+    this.#lookedAt = this.#process.now();
+    return busy ? LOOK_SOON_MS : LOOK_EVERY_MS;
+  }
+
+  #collect(collectGarbage: () => void): void {
     const grown = this.#process.heapSize() - this.#heapSize;
     if (grown < GROWTH_BYTES + this.#heapSize / 8) return;
     // Once to find what is free, and once to move together what is left.
     collectGarbage();
     collectGarbage();
     this.#heapSize = this.#process.heapSize();
-    this.#processorTime = this.#process.processorTime();
   }
 }
 
@@ -68,5 +79,6 @@ function ownMemory(): MemoryOfProcess {
       const { user, system } = process.cpuUsage();
       return (user + system) / 1000;
     },
+    now: () => performance.now(),
   };
 }

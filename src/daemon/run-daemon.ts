@@ -34,7 +34,7 @@ import type { Network } from '../ports/network.ts';
 import type { ProcessFacts } from '../runtime/process-info.ts';
 import type { PresentFiles } from '../runtime/reload-preview.ts';
 import { daemonCommand, type CommandLine, type DaemonName } from './command-line.ts';
-import { IdleMemory, LOOK_EVERY_MS } from './idle-memory.ts';
+import { IdleMemory, LOOK_SOON_MS } from './idle-memory.ts';
 import { Lifecycle } from './lifecycle.ts';
 import { SettingsReader, type Settings } from './settings.ts';
 import { processUsage } from './usage.ts';
@@ -291,9 +291,10 @@ async function run(definition: DaemonDefinition, options: CommandLine): Promise<
     throw new StartupError(`cannot take the bus name ${definition.busName}: ${thrown.message}`);
   }
   const memory = new IdleMemory();
-  setInterval(() => {
-    memory.look();
-  }, LOOK_EVERY_MS);
+  const look = (): void => {
+    setTimeout(look, memory.look());
+  };
+  setTimeout(look, LOOK_SOON_MS);
   if (manager.watchdogInterval !== undefined) {
     setInterval(() => {
       manager.watchdog();

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { IdleMemory, LOOK_EVERY_MS } from '../../../src/daemon/idle-memory.ts';
+import { IdleMemory, LOOK_EVERY_MS, LOOK_SOON_MS } from '../../../src/daemon/idle-memory.ts';
 
 const MIB = 1024 * 1024;
 
@@ -8,6 +8,8 @@ class Process {
   live = 6 * MIB;
   garbage = 8 * MIB;
   time = 5_000;
+  now = 7_000;
+  next = LOOK_SOON_MS;
   collections = 0;
   readonly memory = new IdleMemory({
     collectGarbage: () => {
@@ -17,12 +19,14 @@ class Process {
     },
     heapSize: () => this.live + this.garbage,
     processorTime: () => this.time,
+    now: () => this.now,
   });
 
-  /** `work`: how much of the time something was done. */
+  /** When it is due. `work`: how much of the time something was done. */
   look(work: number): this {
-    this.time += work * LOOK_EVERY_MS;
-    this.memory.look();
+    this.time += work * this.next;
+    this.now += this.next;
+    this.next = this.memory.look();
     return this;
   }
 }
@@ -43,6 +47,16 @@ it('collects again when enough has come together, not for each little', () => {
   expect(one.look(0).garbage).toBe(0);
 });
 
+it('looks soon again where much was done, and seldom at rest', () => {
+  const one = new Process();
+  expect(one.look(0.5).next).toBe(LOOK_SOON_MS);
+  expect(one.look(0.2).next).toBe(LOOK_SOON_MS);
+  expect(one.look(0.01).next).toBe(LOOK_EVERY_MS);
+  // The collection's own work is none.
+  expect(one.look(0.01).next).toBe(LOOK_EVERY_MS);
+  expect(one.look(0.2).next).toBe(LOOK_SOON_MS);
+});
+
 it('takes a heap that stays large for what it is', () => {
   const one = new Process().look(0);
   one.live = 100 * MIB;
@@ -57,7 +71,8 @@ it('leaves it to V8 where garbage cannot be collected at will', () => {
     collectGarbage: undefined,
     heapSize: () => asked.push('heap'),
     processorTime: () => 0,
+    now: () => 0,
   });
-  memory.look();
+  expect(memory.look()).toBe(LOOK_EVERY_MS);
   expect(asked).toEqual([]);
 });
