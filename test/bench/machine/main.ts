@@ -16,7 +16,17 @@ import { GROWTH_LIMIT, growth, nativeRows, nativeTable, type NativeRow } from '.
 import { furnish, type Contender } from './contenders.ts';
 import { readKept, writeKept, type Kept } from './kept.ts';
 import { bars, barTable, groupTable, type Bar, type Group, type Result } from './results.ts';
-import { cold, dead, events, idle, outage, type Recorder, type Scenario } from './scenarios.ts';
+import {
+  cold,
+  dead,
+  DEAD_LIMIT,
+  events,
+  idle,
+  LIMIT,
+  outage,
+  type Recorder,
+  type Scenario,
+} from './scenarios.ts';
 
 const root = join(import.meta.dirname, '../../..');
 const REPORT = join(root, 'docs/benchmarks.md');
@@ -108,7 +118,8 @@ function documentOf({ groups, native }: Kept): string {
     'Made by `npm run bench` in the virtual machine (2 emulated processors, Debian trixie), on',
     `${String(cpus().length)} × ${cpus()[0]?.model.trim() ?? 'unknown'}; load average of the host at the end ${load.toFixed(1)}. Medians of the`,
     'runs (the least and the most), each in turn with its peers on the same targets: only the ratios',
-    'mean something elsewhere. Beside dead paths the peers ran once. `never`: not in the time given.',
+    `mean something elsewhere. Beside dead paths the peers ran once. \`never\`: not in ${String(LIMIT)} s, beside`,
+    `dead paths not in ${String(DEAD_LIMIT)} s.`,
     ...sections,
     ...nativeSection(rows),
     '',

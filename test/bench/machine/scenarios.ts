@@ -19,9 +19,9 @@ const DAEMONS: readonly Contender[] = [ours, original];
 const EVERYBODY: readonly Contender[] = [...DAEMONS, connectAll];
 
 /** Seconds; a peer that takes longer is not waited for. */
-const LIMIT = 300;
+export const LIMIT = 300;
 /** The same beside dead paths, where it is known that it does. */
-const DEAD_LIMIT = 120;
+export const DEAD_LIMIT = 90;
 
 /** When the last of so many came; Infinity if it did not. */
 function last({ at, done }: Timed, count: number): number {
