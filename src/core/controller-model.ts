@@ -35,7 +35,8 @@ export type Phase =
   | { readonly kind: 'queued' }
   | { readonly kind: 'connecting' }
   | { readonly kind: 'connected'; readonly kernel: KernelController; readonly work: DiscoveryWork }
-  | { readonly kind: 'waiting-retry'; readonly until: number }
+  /** `due`: since when it lets the first tries of others go before. */
+  | { readonly kind: 'waiting-retry'; readonly until: number; readonly due?: number }
   /**
    * The log of a DC that keeps no persistent connections was read, and its connection is being
    * ended until the next poll. `again`: something asked for it meanwhile, so that is at once.
@@ -231,6 +232,8 @@ export interface StepContext {
   /** A number in [0, 1), for the jitter of retries. */
   readonly random: number;
   readonly policy: Policy;
+  /** Others that answered wait to be handed to the kernel for the first time. */
+  readonly firstTriesWait: boolean;
 }
 
 export interface Step {

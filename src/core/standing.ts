@@ -59,6 +59,11 @@ export function standing(model: ControllerModel, now: number): Standing {
   };
 }
 
+function waitsFor({ hangs }: ControllerModel, { due }: { readonly due?: number }): string {
+  if (hangs) return '; its last try held up all others';
+  return due === undefined ? '' : '; others are tried first';
+}
+
 function step(model: ControllerModel): Step {
   const { phase } = model;
   const failure = model.lastError?.message ?? '';
@@ -78,7 +83,7 @@ function step(model: ControllerModel): Step {
     case 'waiting-retry':
       return {
         state: 'waiting',
-        why: model.hangs ? `${failure}; its last try held up all others` : failure,
+        why: `${failure}${waitsFor(model, phase)}`,
         next: 'it is tried again',
         until: phase.until,
       };

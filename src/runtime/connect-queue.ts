@@ -48,6 +48,11 @@ export class ConnectQueue implements Disposable {
     return this.#lanes.first.size + this.#lanes.repeat.size + this.#lanes.doubtful.size;
   }
 
+  /** Whether first attempts wait for their turn. */
+  get firstTriesWait(): boolean {
+    return this.#lanes.first.size > 0;
+  }
+
   /** `turn` is called once, later; its promise tells when the turn is over and must not reject. */
   enqueue(key: TidKey, lane: QueueLane, turn: () => Promise<void>): void {
     if (this.#disposed) return;

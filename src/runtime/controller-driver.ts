@@ -184,16 +184,16 @@ export class ControllerDriver implements Disposable {
   #take(input: Input): void {
     const before = this.#model;
     const held = this.kernel;
-    const { model, effects } = step(before, input, {
-      now: this.#deps.clock.now(),
-      random: this.#deps.random(),
-      policy: this.#hooks.settings(this).policy,
-    });
+    const { clock, queue, random } = this.#deps;
+    const { firstTriesWait } = queue;
+    const { policy } = this.#hooks.settings(this);
+    const context = { now: clock.now(), random: random(), policy, firstTriesWait };
+    const { model, effects } = step(before, input, context);
     this.#model = model;
     if (this.kernel !== held) this.#hooks.holds(this, held);
-    const running = model.phase.kind === 'connected' && model.phase.work.kind === 'running';
-    const awaited =
-      model.phase.kind === 'disposing' && model.phase.step.kind === 'awaiting-operation';
+    const { phase } = model;
+    const running = phase.kind === 'connected' && phase.work.kind === 'running';
+    const awaited = phase.kind === 'disposing' && phase.step.kind === 'awaiting-operation';
     if (!running && !awaited) this.#operation = undefined;
     for (const effect of effects) this.#perform(effect);
     this.#arm();

@@ -188,13 +188,15 @@ const life = fc.record({
   maxAttempts: fc.constantFrom(0, 0, 2, 3),
   pollMs,
   random: fc.constantFrom(0, 0.5, 0.999),
+  firstTriesWait: fc.boolean(),
   happenings: fc.array(happening, { maxLength: 60 }),
 });
 
 function live(chosen: LifeOf): MachineWorld {
-  const { dctype, happenings, kind, maxAttempts, pleo, pollMs, random } = chosen;
+  const { dctype, firstTriesWait, happenings, kind, maxAttempts, pleo, pollMs, random } = chosen;
   const world = new MachineWorld(kind, { pleo, maxAttempts, pollMs }, { dctype });
   world.random = random;
+  world.firstTriesWait = firstTriesWait;
   world.feed({ kind: 'start' });
   for (const what of happenings) happen(world, what);
   return world;

@@ -226,7 +226,7 @@ describe.each(Object.entries(STATES))('while %s', (state, make) => {
   test.each(Object.entries(INPUTS))('takes "%s" as the table says', (input, value) => {
     const world = make();
     const before = nameState(world);
-    const context = { now: world.now, random: 0.5, policy: world.policy };
+    const context = { now: world.now, random: 0.5, policy: world.policy, firstTriesWait: false };
     const { effects, model } = step(world.model, value, context);
     world.model = model;
     expect([nameState(world), ...effects.map(nameEffect)]).toEqual(

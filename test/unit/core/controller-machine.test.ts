@@ -33,6 +33,36 @@ describe('retries', () => {
     expect(world.phase.kind).toBe('probing');
   });
 
+  test('lets the first tries of others go before, for 10 s at most', () => {
+    const world = new MachineWorld('io');
+    world.feed({ kind: 'start' });
+    world.answerProbe(RETRY);
+    world.firstTriesWait = true;
+    for (let second = 0; second < 10; second += 1) {
+      world.advance(1_000);
+      expect(world.phase.kind).toBe('waiting-retry');
+    }
+    world.advance(1_000);
+    expect(world.phase.kind).toBe('probing');
+    // The next wait begins anew.
+    world.answerProbe(RETRY);
+    world.advance(2_000);
+    expect(world.phase.kind).toBe('waiting-retry');
+    world.firstTriesWait = false;
+    world.advance(1_000);
+    expect(world.phase.kind).toBe('probing');
+  });
+
+  test('does not wait for others where somebody asks for a try', () => {
+    const world = new MachineWorld('io');
+    world.feed({ kind: 'start' });
+    world.answerProbe(RETRY);
+    world.firstTriesWait = true;
+    world.advance(1_000);
+    world.feed({ kind: 'kick' });
+    expect(world.phase.kind).toBe('probing');
+  });
+
   test('begins at the shortest wait again after it was connected', () => {
     const world = new MachineWorld('io');
     world.feed({ kind: 'start' });

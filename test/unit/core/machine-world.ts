@@ -74,6 +74,7 @@ export class MachineWorld {
   policy: Policy;
   now = 1_000_000;
   random = 0.5;
+  firstTriesWait = false;
   /** A kernel connection that the machine made exists. */
   ours = false;
   /** What `remove` was first told. */
@@ -105,7 +106,8 @@ export class MachineWorld {
     const before = this.model;
     this.#steps += 1;
     this.#note(input);
-    const context = { now: this.now, random: this.random, policy: this.policy };
+    const { firstTriesWait, now, policy, random } = this;
+    const context = { now, random, policy, firstTriesWait };
     const { model, effects } = step(before, input, context);
     this.model = model;
     const { phase } = model;

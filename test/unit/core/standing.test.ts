@@ -46,6 +46,17 @@ describe('how a controller stands', () => {
     });
   });
 
+  test('says that others go before', () => {
+    const world = unreached();
+    world.firstTriesWait = true;
+    world.advance(1_000);
+    expect(stands(world)).toMatchObject({
+      why: `${RETRY.message}; others are tried first`,
+      next: 'it is tried again',
+      nextInMs: 1_000,
+    });
+  });
+
   test('says for how long all tries together have failed', () => {
     const world = unreached();
     world.advance(1_000);
