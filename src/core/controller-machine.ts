@@ -50,11 +50,11 @@ const HANG_MS = 5_000;
 /** … unless others have waited without a gap for this long: nobody is put off for ever. */
 const HANG_PATIENCE_MS = 1_800_000;
 /**
- * How long a repeated try lets the first tries of others go before, and how often it looks: of hundreds
- * of paths that refuse at once, the probes would take the time in which live ones are connected.
+ * How long a repeated try lets the first tries of others go before: of hundreds of paths that refuse at
+ * once, the probes would take the time in which live ones are connected. What is asked for (a reload,
+ * the network came up) does not wait.
  */
 const PUT_OFF_MS = 10_000;
-const PUT_OFF_STEP_MS = 1_000;
 
 export function step(model: ControllerModel, input: Input, context: StepContext): Step {
   const { phase } = model;
@@ -162,12 +162,10 @@ function timer(model: ControllerModel, context: StepContext): Step {
   const due = deadline(model);
   if (due === undefined || due > context.now) return stay(model);
   if (phase.kind === 'waiting-retry') {
-    const since = phase.due ?? due;
-    if (!context.firstTriesWait || context.now >= since + PUT_OFF_MS) return probe(model);
-    return stay({
-      ...model,
-      phase: { ...phase, until: context.now + PUT_OFF_STEP_MS, due: since },
-    });
+    const latest = phase.latest ?? due + PUT_OFF_MS;
+    if (!context.firstTriesWait || context.now >= latest) return probe(model);
+    const until = Math.min(context.now + retryDelayMs(2, context.random), latest);
+    return stay({ ...model, phase: { ...phase, until, latest } });
   }
   if (phase.kind === 'resting') return probe(model);
   if (phase.kind === 'connected' && phase.work.kind === 'waiting') {

@@ -35,8 +35,8 @@ export type Phase =
   | { readonly kind: 'queued' }
   | { readonly kind: 'connecting' }
   | { readonly kind: 'connected'; readonly kernel: KernelController; readonly work: DiscoveryWork }
-  /** `due`: since when it lets the first tries of others go before. */
-  | { readonly kind: 'waiting-retry'; readonly until: number; readonly due?: number }
+  /** `latest`: it was due, and lets the first tries of others go before, until then. */
+  | { readonly kind: 'waiting-retry'; readonly until: number; readonly latest?: number }
   /**
    * The log of a DC that keeps no persistent connections was read, and its connection is being
    * ended until the next poll. `again`: something asked for it meanwhile, so that is at once.

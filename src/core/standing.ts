@@ -59,11 +59,6 @@ export function standing(model: ControllerModel, now: number): Standing {
   };
 }
 
-function waitsFor({ hangs }: ControllerModel, { due }: { readonly due?: number }): string {
-  if (hangs) return '; its last try held up all others';
-  return due === undefined ? '' : '; others are tried first';
-}
-
 function step(model: ControllerModel): Step {
   const { phase } = model;
   const failure = model.lastError?.message ?? '';
@@ -83,9 +78,9 @@ function step(model: ControllerModel): Step {
     case 'waiting-retry':
       return {
         state: 'waiting',
-        why: `${failure}${waitsFor(model, phase)}`,
+        why: model.hangs ? `${failure}; its last try held up all others` : failure,
         next: 'it is tried again',
-        until: phase.until,
+        until: phase.latest ?? phase.until,
       };
     case 'held':
       return {

@@ -2,8 +2,8 @@
  * Gives memory back when a daemon has come to rest. V8 collects garbage only as memory is asked for:
  * what connecting left behind would stay for as long as nothing happens.
  *
- * Invariant: garbage is collected only when hardly anything was done since the last look, so that
- * nobody waits for it.
+ * Invariant: garbage is collected only after two looks in turn, the second one soon after the first,
+ * that found hardly anything done since the one before: a pause in the work is no rest.
  */
 import { getHeapStatistics } from 'node:v8';
 
@@ -21,7 +21,7 @@ export interface MemoryOfProcess {
 
 /** At rest: how often to look. */
 export const LOOK_EVERY_MS = 60_000;
-/** Where much was done: rest may come soon. */
+/** Where much was done, since rest may come soon; and where there is something to collect. */
 export const LOOK_SOON_MS = 5_000;
 
 /** Of the time between two looks, more is not rest. */
@@ -35,6 +35,8 @@ export class IdleMemory {
   #heapSize = 0;
   #processorTime: number;
   #lookedAt: number;
+  /** The last look found nothing done, and something to collect. */
+  #about = false;
 
   constructor(memory: MemoryOfProcess = ownMemory()) {
     this.#process = memory;
@@ -48,19 +50,21 @@ export class IdleMemory {
     if (collectGarbage === undefined) return LOOK_EVERY_MS;
     const worked = this.#process.processorTime() - this.#processorTime;
     const busy = worked > AT_REST * (this.#process.now() - this.#lookedAt);
-    if (!busy) this.#collect(collectGarbage);
+    const due = !busy && this.#hasGrown();
+    if (due && this.#about) {
+      // Once to find what is free, and once to move together what is left.
+      collectGarbage();
+      collectGarbage();
+      this.#heapSize = this.#process.heapSize();
+    }
+    this.#about = due && !this.#about;
     this.#processorTime = this.#process.processorTime();
     this.#lookedAt = this.#process.now();
-    return busy ? LOOK_SOON_MS : LOOK_EVERY_MS;
+    return busy || this.#about ? LOOK_SOON_MS : LOOK_EVERY_MS;
   }
 
-  #collect(collectGarbage: () => void): void {
-    const grown = this.#process.heapSize() - this.#heapSize;
-    if (grown < GROWTH_BYTES + this.#heapSize / 8) return;
-    // Once to find what is free, and once to move together what is left.
-    collectGarbage();
-    collectGarbage();
-    this.#heapSize = this.#process.heapSize();
+  #hasGrown(): boolean {
+    return this.#process.heapSize() - this.#heapSize >= GROWTH_BYTES + this.#heapSize / 8;
   }
 }
 

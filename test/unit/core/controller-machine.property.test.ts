@@ -16,7 +16,8 @@ type Happening =
         | 'refresh'
         | 'seen'
         | 'lost'
-        | 'silence';
+        | 'silence'
+        | 'others';
     }
   | { readonly kind: 'connect'; readonly outcome: 'made' | 'adopted' | 'failed' }
   | { readonly kind: 'disconnect'; readonly outcome: 'done' | 'failed' | 'changed' }
@@ -84,7 +85,17 @@ const happening: fc.Arbitrary<Happening> = fc.oneof(
   {
     weight: 2,
     arbitrary: fc.record({
-      kind: one('stray-turn', 'timer', 'kick', 'network-up', 'refresh', 'seen', 'lost', 'silence'),
+      kind: one(
+        'stray-turn',
+        'timer',
+        'kick',
+        'network-up',
+        'refresh',
+        'seen',
+        'lost',
+        'silence',
+        'others',
+      ),
     }),
   },
   {
@@ -142,6 +153,9 @@ function happen(world: MachineWorld, what: Happening): void {
     case 'advance':
       world.advance(what.ms);
       return;
+    case 'others':
+      world.firstTriesWait = !world.firstTriesWait;
+      return;
     case 'policy':
       world.policy = { pleo: what.pleo, maxAttempts: what.maxAttempts, pollMs: what.pollMs };
       return;
@@ -188,15 +202,13 @@ const life = fc.record({
   maxAttempts: fc.constantFrom(0, 0, 2, 3),
   pollMs,
   random: fc.constantFrom(0, 0.5, 0.999),
-  firstTriesWait: fc.boolean(),
   happenings: fc.array(happening, { maxLength: 60 }),
 });
 
 function live(chosen: LifeOf): MachineWorld {
-  const { dctype, firstTriesWait, happenings, kind, maxAttempts, pleo, pollMs, random } = chosen;
+  const { dctype, happenings, kind, maxAttempts, pleo, pollMs, random } = chosen;
   const world = new MachineWorld(kind, { pleo, maxAttempts, pollMs }, { dctype });
   world.random = random;
-  world.firstTriesWait = firstTriesWait;
   world.feed({ kind: 'start' });
   for (const what of happenings) happen(world, what);
   return world;

@@ -46,14 +46,14 @@ describe('how a controller stands', () => {
     });
   });
 
-  test('says that others go before', () => {
+  test('names the latest time of a try that lets others go before', () => {
     const world = unreached();
     world.firstTriesWait = true;
     world.advance(1_000);
     expect(stands(world)).toMatchObject({
-      why: `${RETRY.message}; others are tried first`,
+      why: RETRY.message,
       next: 'it is tried again',
-      nextInMs: 1_000,
+      nextInMs: 10_000,
     });
   });
 

@@ -33,24 +33,28 @@ class Process {
 
 it('collects what the start left, as soon as there is rest', () => {
   const one = new Process().look(0.5);
-  expect(one.garbage).toBe(8 * MIB);
+  expect(one.look(0.01).garbage).toBe(8 * MIB);
+  // A pause is no rest.
+  expect(one.look(0.2).look(0.01).garbage).toBe(8 * MIB);
+  expect(one.next).toBe(LOOK_SOON_MS);
   expect(one.look(0.01).garbage).toBe(0);
 });
 
 it('collects again when enough has come together, not for each little', () => {
-  const one = new Process().look(0);
+  const one = new Process().look(0).look(0);
   const { collections } = one;
   one.garbage = MIB;
   expect(one.look(0).collections).toBe(collections);
   one.garbage = 2 * MIB;
   expect(one.look(0.2).collections).toBe(collections);
-  expect(one.look(0).garbage).toBe(0);
+  expect(one.look(0).look(0).garbage).toBe(0);
 });
 
 it('looks soon again where much was done, and seldom at rest', () => {
   const one = new Process();
   expect(one.look(0.5).next).toBe(LOOK_SOON_MS);
   expect(one.look(0.2).next).toBe(LOOK_SOON_MS);
+  expect(one.look(0.01).next).toBe(LOOK_SOON_MS);
   expect(one.look(0.01).next).toBe(LOOK_EVERY_MS);
   // The collection's own work is none.
   expect(one.look(0.01).next).toBe(LOOK_EVERY_MS);
@@ -58,11 +62,11 @@ it('looks soon again where much was done, and seldom at rest', () => {
 });
 
 it('takes a heap that stays large for what it is', () => {
-  const one = new Process().look(0);
+  const one = new Process().look(0).look(0);
   one.live = 100 * MIB;
-  const { collections } = one.look(0);
+  const { collections } = one.look(0).look(0);
   one.garbage = 8 * MIB;
-  expect(one.look(0).look(0).collections).toBe(collections);
+  expect(one.look(0).look(0).look(0).collections).toBe(collections);
 });
 
 it('leaves it to V8 where garbage cannot be collected at will', () => {
