@@ -27,6 +27,30 @@ export interface WantedController<Extra> {
   readonly extra: Extra;
 }
 
+/** One that is being put together. */
+export interface GatheredController<Extra> extends WantedController<Extra> {
+  /** May be another's, too: a source more comes by {@link addSource} alone. */
+  sources: ReadonlySet<SourceId>;
+  /** `sources`, once they are its own. */
+  own: Set<SourceId> | undefined;
+  extra: Extra;
+}
+
+/** One more source asks for it. Sets are the largest part of what a plan is made of. */
+export function addSource(controller: GatheredController<unknown>, source: SourceId): void {
+  if (controller.sources.has(source)) return;
+  controller.own ??= new Set(controller.sources);
+  controller.own.add(source);
+  controller.sources = controller.own;
+}
+
+export function sameSources(one: ReadonlySet<SourceId>, other: ReadonlySet<SourceId>): boolean {
+  if (one === other) return true;
+  if (one.size !== other.size) return false;
+  for (const source of one) if (!other.has(source)) return false;
+  return true;
+}
+
 export interface ExistingController {
   readonly key: TidKey;
   readonly tid: TransportId;
@@ -90,6 +114,9 @@ function decide<Extra>(
   }
   const wanted = input.wanted.get(controller.key);
   let sources: ReadonlySet<SourceId> = wanted?.sources ?? NONE;
+  if (wanted !== undefined && sources === controller.sources) {
+    return { kind: 'keep', key: controller.key, sources, wanted, why: undefined };
+  }
   let unknownWhy: string | undefined;
   let absentWhy = 'nothing asks for it';
   let statedAt = BY_SETTING;

@@ -5,7 +5,7 @@
  * Invariant: garbage is collected only after two looks in turn, the second one soon after the first,
  * that found hardly anything done since the one before: a pause in the work is no rest.
  */
-import { getHeapStatistics } from 'node:v8';
+import { getHeapStatistics, setFlagsFromString } from 'node:v8';
 
 /** Of this process; by default, Node's own. */
 export interface MemoryOfProcess {
@@ -52,8 +52,6 @@ export class IdleMemory {
     const busy = worked > AT_REST * (this.#process.now() - this.#lookedAt);
     const due = !busy && this.#hasGrown();
     if (due && this.#about) {
-      // Once to find what is free, and once to move together what is left.
-      collectGarbage();
       collectGarbage();
       this.#heapSize = this.#process.heapSize();
     }
@@ -76,7 +74,13 @@ function ownMemory(): MemoryOfProcess {
       gc === undefined
         ? undefined
         : () => {
+            // As a setting of the daemon it would make V8 mark the whole heap for each few megabytes
+            // that it grows by; for a collection it means to give back all that is free.
+            setFlagsFromString('--optimize-for-size');
+            // Once to find what is free, and once to move together what is left.
             gc();
+            gc();
+            setFlagsFromString('--no-optimize-for-size');
           },
     heapSize: () => getHeapStatistics().total_heap_size,
     processorTime: () => {

@@ -10,7 +10,11 @@ import { mergeOptions } from '../config/connect-option.ts';
 import type { ServiceConfig } from '../config/service-config.ts';
 import type { Policy, Report } from '../core/controller-model.ts';
 import { BY_SETTING } from '../core/removal-brake.ts';
-import type { ControllerAction, SourceId, WantedController } from '../core/plan-controllers.ts';
+import {
+  sameSources,
+  type ControllerAction,
+  type WantedController,
+} from '../core/plan-controllers.ts';
 import type { PreviewedActions } from '../core/reload-preview.ts';
 import type { ConnectOptions } from '../nvme/connect-options.ts';
 import { identityFor } from '../nvme/host-id.ts';
@@ -393,8 +397,4 @@ export class ServiceCore<Extra extends ServiceExtra, Saved> {
       probeMode: config.reachabilityCheck,
     };
   }
-}
-
-function sameSources(one: ReadonlySet<SourceId>, other: ReadonlySet<SourceId>): boolean {
-  return one.size === other.size && [...one].every((source) => other.has(source));
 }

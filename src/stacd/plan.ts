@@ -10,9 +10,11 @@ import type { ServiceConfig } from '../config/service-config.ts';
 import type { Answer } from '../core/answer.ts';
 import { tidsByPlace } from '../core/connection-places.ts';
 import {
+  addSource,
   planControllers,
   type ControllerAction,
   type ExistingController,
+  type GatheredController,
   type SourceEvidence,
   type SourceId,
   type WantedController,
@@ -180,31 +182,26 @@ export function completeAt({ askedAt, controllers }: DiscoveryState): number {
   );
 }
 
-/** While it is put together. */
-interface WantedIoc extends WantedController<IocExtra> {
-  readonly sources: Set<SourceId>;
-  extra: IocExtra;
-}
-
 export function wantedControllers(
   snapshot: Omit<StacdSnapshot, 'controllers' | 'connected' | 'now'>,
 ): ReadonlyMap<TidKey, WantedController<IocExtra>> {
-  const wanted = new Map<TidKey, WantedIoc>();
+  const wanted = new Map<TidKey, GatheredController<IocExtra>>();
   for (const { answer, hostId, options, source } of snapshot.configured) {
     if (answer.kind === 'unknown') continue;
     const tid = answer.value;
     const key = tidKey(tid);
     const before = wanted.get(key);
-    if (before !== undefined) before.sources.add(source);
+    if (before !== undefined) addSource(before, source);
     else {
       const extra = { options, hostId, entry: undefined, ncc: false };
-      wanted.set(key, { key, tid, sources: new Set([source]), extra });
+      wanted.set(key, { key, tid, sources: new Set([source]), own: undefined, extra });
     }
   }
   if (snapshot.discovery.kind === 'unknown') return wanted;
   for (const dc of snapshot.discovery.value.controllers) {
     if (dc.log.kind === 'unknown') continue;
     const source = logSource(dc.tid);
+    const sources = new Set([source]);
     for (const { entry, key, ncc, tid } of listedIocs(
       dc.log.value,
       entrySource(dc.tid, snapshot),
@@ -212,10 +209,10 @@ export function wantedControllers(
       const before = wanted.get(key);
       if (before === undefined) {
         const extra = { options: {}, hostId: dc.hostId, entry, ncc };
-        wanted.set(key, { key, tid, sources: new Set([source]), extra });
+        wanted.set(key, { key, tid, sources, own: undefined, extra });
         continue;
       }
-      before.sources.add(source);
+      addSource(before, source);
       const { extra } = before;
       if (extra.entry !== undefined && (!extra.ncc || ncc)) continue;
       // One path to it that is open is enough.

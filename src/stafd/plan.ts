@@ -8,9 +8,11 @@ import type { ServiceConfig } from '../config/service-config.ts';
 import { isBootSource } from '../core/boot-controllers.ts';
 import type { Answer } from '../core/answer.ts';
 import {
+  addSource,
   planControllers,
   type ControllerAction,
   type ExistingController,
+  type GatheredController,
   type SourceEvidence,
   type SourceId,
   type WantedController,
@@ -246,14 +248,19 @@ export function wantedControllers(
   byKey: ByKey,
   configured: BySource,
 ): Wanted {
-  const wanted = new Map<TidKey, WantedController<DcExtra> & { readonly sources: Set<SourceId> }>();
+  const wanted = new Map<TidKey, GatheredController<DcExtra>>();
   const roots = new Map<TidKey, TransportId>();
   const want = (tid: TransportId, source: SourceId, extra: DcExtra): void => {
     const key = tidKey(tid);
     const before = wanted.get(key);
     // The first to ask has precedence: configured, then discovered, then referral.
-    if (before === undefined) wanted.set(key, { key, tid, sources: new Set([source]), extra });
-    else before.sources.add(source);
+    if (before !== undefined) {
+      addSource(before, source);
+      return;
+    }
+    const there = byKey.get(key)?.sources;
+    const sources = there?.size === 1 && there.has(source) ? there : new Set([source]);
+    wanted.set(key, { key, tid, sources, own: undefined, extra });
   };
   for (const { answer, hostId, options, source } of snapshot.configured) {
     if (answer.kind !== 'known') continue;
@@ -304,19 +311,18 @@ function followReferrals(
   for (const [key, referrer] of queue) {
     if (refusal(snapshot.config, referrer) !== undefined) continue;
     followed.add(key);
-    const source = referralSource(key);
-    const hostId = hostIdOf(key);
     const log = byKey.get(key)?.log;
     if (log?.kind === 'known') {
       for (const entry of log.value.entries) {
         if (entry.subtype !== 'referral') continue;
         const tid = entryToTid(entry, referrer);
-        want(tid, source, { origin: 'referral', options: {}, hostId });
+        const extra: DcExtra = { origin: 'referral', options: {}, hostId: hostIdOf(key) };
+        want(tid, referralSource(key), extra);
         queue.set(tidKey(tid), tid);
       }
     }
     if (log?.kind !== 'known' || !log.value.fresh) {
-      for (const dc of referredBy.get(source) ?? []) queue.set(dc.key, dc.tid);
+      for (const dc of referredBy.get(referralSource(key)) ?? []) queue.set(dc.key, dc.tid);
     }
   }
   return followed;

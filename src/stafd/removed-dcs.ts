@@ -37,6 +37,7 @@ export class RemovedDcs {
       this.#removed.delete(key);
       this.#removed.set(key, { tid, bySetting: statedAt === BY_SETTING, at: now, referrers });
     }
+    if (this.#removed.size === 0) return;
     for (const { driver } of live) this.#removed.delete(driver.key);
     for (const key of this.#removed.keys()) {
       if (this.#removed.size <= MAX_REMOVED) break;

@@ -39,9 +39,9 @@ export function silentSince(
   { announced, incomplete }: MdnsReport,
   now: number,
 ): number | undefined {
-  if (announced.has(driver.key)) return undefined;
-  const silent = sources.has(MDNS_SOURCE) && incomplete === undefined;
-  return extra.silentSince ?? (silent ? now : undefined);
+  const since =
+    extra.silentSince ?? (incomplete === undefined && sources.has(MDNS_SOURCE) ? now : undefined);
+  return since === undefined || announced.has(driver.key) ? undefined : since;
 }
 
 /** A DC as the plan looks at it. */

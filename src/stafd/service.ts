@@ -258,13 +258,15 @@ export class StafdService {
     const { browser, clock, listener, log } = this.#deps;
     const mdns = browser.look();
     this.#core.boot.sayWaiting(this.#core.rules);
-    for (const record of this.#core.controllers.live()) {
+    const { controllers } = this.#core;
+    const before = controllers.live();
+    for (const record of before) {
       const since = silentSince(record, mdns, clock.now());
       if (since === record.extra.silentSince) continue;
       record.extra = { ...record.extra, silentSince: since };
     }
     let added = 0;
-    const removed = this.#core.apply(planDiscoveryControllers(this.#picture(mdns)), {
+    const removed = this.#core.apply(planDiscoveryControllers(this.#picture(mdns, before)), {
       created: ({ extra }) => ({
         ...extra,
         log: unknown('it was not read yet'),
@@ -284,15 +286,16 @@ export class StafdService {
       },
       keepsConnection: () => false,
     });
-    this.#removed.note(removed, this.#core.controllers.live(), clock.now());
+    const live = controllers.live();
+    this.#removed.note(removed, live, clock.now());
     const settled = this.#settle(mdns);
-    this.#save();
-    this.#armExpiry(mdns);
+    this.#save(live);
+    this.#armExpiry(mdns, live);
     if (removed.length > 0) listener.dcRemoved();
     if (removed.length + added > 0 || settled) listener.discoveryStateChanged();
   }
 
-  #picture(mdns: MdnsReport): StafdSnapshot {
+  #picture(mdns: MdnsReport, live = this.#core.controllers.live()): StafdSnapshot {
     const now = this.#deps.clock.now();
     const interfaces = this.#deps.interfaces.list();
     return {
@@ -301,9 +304,9 @@ export class StafdService {
       configured: this.#configured(),
       bootDoubt: this.#core.boot.doubt,
       mdns,
-      controllers: this.#core.controllers
-        .live()
-        .map((record) => dcSnapshot(record, interfaces, silentSince(record, mdns, now))),
+      controllers: live.map((record) =>
+        dcSnapshot(record, interfaces, silentSince(record, mdns, now)),
+      ),
     };
   }
 
@@ -323,11 +326,13 @@ export class StafdService {
   }
 
   /** Looks again when the time of the next DC that mDNS is silent about is over. */
-  #armExpiry(mdns: MdnsReport): void {
+  #armExpiry(mdns: MdnsReport, live: readonly DcRecord[]): void {
     this.#expiry?.dispose();
     this.#expiry = undefined;
     const now = this.#deps.clock.now();
-    const controllers = this.#core.controllers.live().map((record) => ({
+    // As a rule they are connected, and none is left.
+    const away = live.filter(({ extra }) => extra.unresponsiveSince !== undefined);
+    const controllers = away.map((record) => ({
       sources: record.sources,
       unresponsiveSince: record.extra.unresponsiveSince,
       silentSince: silentSince(record, mdns, now),
@@ -362,10 +367,10 @@ export class StafdService {
     return persistent;
   }
 
-  #save(): void {
-    const live = this.#core.controllers.live();
+  #save(live = this.#core.controllers.live()): void {
     const { settled } = this;
-    const parts = [settled, ...live.flatMap(savedParts)];
+    const parts: unknown[] = [settled];
+    for (const record of live) parts.push(...savedParts(record));
     this.#core.lkc.saveParts(parts, () => dumpLkc({ settled, controllers: live.map(savedDc) }));
   }
 }
