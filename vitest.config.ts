@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { defineConfig } from 'vitest/config';
+import { LongestFirst } from './test/e2e/longest-first.ts';
 import { textImports } from './tools/text-imports.ts';
 
 const { version } = JSON.parse(readFileSync(new URL('package.json', import.meta.url), 'utf8')) as {
@@ -10,6 +11,7 @@ export default defineConfig({
   plugins: [textImports()],
   define: { __VERSION__: JSON.stringify(version) },
   test: {
+    sequence: { sequencer: LongestFirst },
     projects: [
       {
         extends: true,

@@ -66,7 +66,8 @@ export class IdleMemory {
   }
 }
 
-function ownMemory(): MemoryOfProcess {
+/** This process's. */
+export function ownMemory(): MemoryOfProcess {
   // With Node's option --expose-gc.
   const { gc } = globalThis;
   return {

@@ -77,7 +77,7 @@ const daemonSettings = {
  *
  * Without a just-in-time compiler Node runs under MemoryDenyWriteExecute; its WebAssembly, which
  * needs the compiler, is switched off with it, or Node says so on each start. A daemon rather
- * collects its garbage more often than that it keeps it, and with no threads for that.
+ * collects its young garbage more often than that it keeps it, and with no threads for that.
  */
 export const wrappers = [
   { path: 'usr/sbin/stafd', flags: daemonFlags, daemon: true },

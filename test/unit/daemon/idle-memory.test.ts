@@ -1,5 +1,12 @@
-import { expect, it } from 'vitest';
-import { IdleMemory, LOOK_EVERY_MS, LOOK_SOON_MS } from '../../../src/daemon/idle-memory.ts';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import { afterEach, expect, it, vi } from 'vitest';
+import {
+  IdleMemory,
+  LOOK_EVERY_MS,
+  LOOK_SOON_MS,
+  ownMemory,
+} from '../../../src/daemon/idle-memory.ts';
 
 const MIB = 1024 * 1024;
 
@@ -79,4 +86,24 @@ it('leaves it to V8 where garbage cannot be collected at will', () => {
   });
   expect(memory.look()).toBe(LOOK_EVERY_MS);
   expect(asked).toEqual([]);
+});
+
+afterEach(() => {
+  vi.unstubAllGlobals();
+});
+
+it('gives back what this process does not use', () => {
+  setFlagsFromString('--expose-gc');
+  vi.stubGlobal('gc', runInNewContext('gc'));
+  const memory = ownMemory();
+  const garbage = Array.from({ length: 1_000_000 }, (_, index) => ({ index }));
+  const before = memory.heapSize();
+  garbage.length = 0;
+  memory.collectGarbage?.();
+  expect(memory.heapSize()).toBeLessThan(before - 10 * MIB);
+});
+
+it('leaves it to V8 where garbage cannot be asked for', () => {
+  vi.stubGlobal('gc', undefined);
+  expect(new IdleMemory().look()).toBe(LOOK_EVERY_MS);
 });
