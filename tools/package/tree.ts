@@ -61,7 +61,7 @@ const snapshotScripts = [
 
 /** Of Node, for the daemons: make-snapshots has the same. */
 export const daemonFlags =
-  '--jitless --no-expose-wasm --max-semi-space-size=1 --single-threaded-gc --expose-gc';
+  '--jitless --no-expose-wasm --max-semi-space-size=1 --no-memory-reducer --single-threaded-gc --expose-gc';
 
 /** Of the environment, for the daemons: what is already set stays. */
 const daemonSettings = {
