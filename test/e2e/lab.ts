@@ -3,8 +3,8 @@
  * installed, real targets, and simulated discovery controllers.
  *
  * Invariants:
- * - one machine a worker, booted on first use, ended when the worker ends; besides, those that a
- *   scenario boots for itself;
+ * - one machine a worker, booted on first use, ended when the worker ends, and another one if it has
+ *   died; besides, those that a scenario boots for itself;
  * - `reset` leaves no connection, target, simulated controller, state or configuration of an
  *   earlier scenario behind, and both daemons stopped.
  */
@@ -97,11 +97,14 @@ export interface Lab {
 let started: Promise<Lab> | undefined;
 
 /**
- * The laboratory of this worker; the first call boots it. `debPath`: the package to install;
- * without one it is built.
+ * The laboratory of this worker; the first call boots it, or one after its end another.
+ * `debPath`: the package to install; without one it is built.
  */
 export function openLab(debPath?: string): Promise<Lab> {
-  started ??= start(debPath);
+  started ??= start(debPath).then((lab) => {
+    void lab.machine.ended.then(() => (started = undefined));
+    return lab;
+  });
   return started;
 }
 

@@ -51,6 +51,8 @@ export interface Machine {
   readFile(path: string): Promise<Buffer>;
   /** What the kernel and systemd have printed on the serial console. */
   consoleLog(): string;
+  /** Resolves when the machine has ended, by itself or because it was told to. */
+  readonly ended: Promise<unknown>;
   /** The socket of the machine's terminal (/dev/hvc0), for a person. */
   readonly terminalSocket: string;
   /** Shuts down in good order, within 60 s, then ends as stop() does. */
@@ -67,6 +69,9 @@ export interface WaitOptions {
 
 /** How often a machine that dies or hangs before it has booted is started anew. */
 const bootTries = 3;
+
+/** Lines of its console that are shown of a machine that has ended by itself: an oops. */
+const lastLines = 60;
 
 /** How long a saved machine may take to answer. */
 const resumeTimeoutMs = 120_000;
@@ -162,18 +167,32 @@ async function boot(
   }
 }
 
+/** Emulated processors: the kernel dies now and then. Whoever waits for it is told that it did. */
+function sayLastWords(qemu: Qemu, why: string): void {
+  const last = qemu.console().trimEnd().split('\n').slice(-lastLines);
+  const path = qemu.keepConsole();
+  process.stderr.write(
+    `${[`the machine has ended (${why}); its console, ${path}:`, ...last].join('\n')}\n`,
+  );
+}
+
 function secondsSince(started: number): string {
   return ((performance.now() - started) / 1000).toFixed(1);
 }
 
 class RunningMachine implements Machine {
   readonly image: Image;
+  readonly ended: Promise<unknown>;
   readonly terminalSocket: string;
   readonly #qemu: Qemu;
   readonly #agent: GuestAgent;
+  #toEnd = false;
 
   constructor(image: Image, qemu: Qemu, agent: GuestAgent) {
     this.image = image;
+    this.ended = qemu.ended.then((why) => {
+      if (!this.#toEnd) sayLastWords(qemu, why);
+    });
     this.terminalSocket = join(qemu.directory, 'terminal');
     this.#qemu = qemu;
     this.#agent = agent;
@@ -228,6 +247,7 @@ class RunningMachine implements Machine {
   }
 
   async shutdown(): Promise<void> {
+    this.#toEnd = true;
     // The agent may end before it answers.
     const asked = this.exec('systemctl --no-block poweroff').catch(() => undefined);
     await Promise.race([
@@ -238,6 +258,7 @@ class RunningMachine implements Machine {
   }
 
   async stop(): Promise<void> {
+    this.#toEnd = true;
     this.#agent.close();
     await this.#qemu.kill();
   }
