@@ -18,6 +18,8 @@ import { markdownTable, summarize, type Summary } from './summary.ts';
 export const [SMALL, LARGE] = [1_000, 10_000];
 /** Of descriptors, each controller takes two, and few hosts give a shell more than 20,000. */
 const LARGE_SYSFS = 9_000;
+/** CPU time is taken so often in each process, after once that is not. */
+const RUNS_OF_A_PROCESS = 3;
 /** By how much the time may grow beyond the work. */
 export const GROWTH_LIMIT = 1.2;
 
@@ -79,9 +81,22 @@ async function outputOf(process: ChildProcess): Promise<string> {
   return output;
 }
 
-async function cpuOf(name: string, count: number, runs: number): Promise<Summary> {
-  const output = await outputOf(child([name, String(count), String(runs)]));
-  return summarize(JSON.parse(output) as readonly number[]);
+async function cpuOf(name: string, count: number): Promise<readonly number[]> {
+  const output = await outputOf(child([name, String(count), String(RUNS_OF_A_PROCESS)]));
+  return JSON.parse(output) as readonly number[];
+}
+
+/**
+ * Few and many in turns, in a process of their own each time: the host's speed changes within minutes,
+ * and how a process lies in memory makes as much of a difference. `rounds`: processes of either.
+ */
+async function cpuInTurns(name: string, many: number, rounds: number): Promise<Sizes> {
+  const [small, large]: [number[], number[]] = [[], []];
+  for (let round = 0; round < rounds; round += 1) {
+    small.push(...(await cpuOf(name, SMALL)));
+    large.push(...(await cpuOf(name, many)));
+  }
+  return { small: summarize(small), large: summarize(large) };
 }
 
 /** The process that is `stafd` on the bus, once it is there. */
@@ -228,7 +243,7 @@ async function asked(count: number, runs: number, peerRoot: string): Promise<Ask
   }
 }
 
-/** Measures all; as root, since the original runs in a root of its own. `runs`: of each. */
+/** Measures all; as root, since the original runs in a root of its own. `runs`: of each; of CPU time, processes. */
 export async function nativeRows(
   log: (line: string) => void,
   runs = 7,
@@ -240,7 +255,7 @@ export async function nativeRows(
   for (const { name, what } of SCENARIOS) {
     log(what);
     const most = name === 'sysfs' ? LARGE_SYSFS : LARGE;
-    const ours = { small: await cpuOf(name, SMALL, runs), large: await cpuOf(name, most, runs) };
+    const ours = await cpuInTurns(name, most, runs);
     rows.push({ what, measured: 'cpu', work: most / SMALL, ours, original: undefined });
   }
   log('asking over D-Bus');
