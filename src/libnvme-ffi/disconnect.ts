@@ -79,14 +79,17 @@ async function verify(directory: string, expected: KernelController): Promise<'s
   if (instance === undefined) return 'gone';
   if (instance !== expected.instance) throw changed(expected.device, 'controller');
   const subsysnqn = await attribute(directory, 'subsysnqn');
-  const address = await attribute(directory, 'address');
   if (subsysnqn === undefined) return 'gone';
   // A connection that was never live has no subsystem: the kernel prints a placeholder.
   const named = subsysnqn === '(efault)' || subsysnqn === '(null)' ? '' : subsysnqn;
   // Nor does the caller know it of one that was looked at before: there the instance says it all.
   if (expected.subsysnqn !== '' && named !== expected.subsysnqn)
     throw changed(expected.device, 'subsystem');
-  const fields = addressFields(address ?? '');
+  // At once before the address: of one that is being torn down, reading that can end the host
+  // (platform/sysfs-controllers.ts), and its instance tells enough.
+  const state = await attribute(directory, 'state');
+  if (state?.startsWith('deleting') === true) return 'same';
+  const fields = addressFields((await attribute(directory, 'address')) ?? '');
   const same = (name: string, value: string): boolean => (fields.get(name) ?? '') === value;
   if (!same('traddr', expected.traddr) || !same('trsvcid', expected.trsvcid)) {
     throw changed(expected.device, 'address');
@@ -116,8 +119,12 @@ export async function disconnectController(
     file = await open(`${directory}/delete_controller`, constants.O_WRONLY);
   } catch (error) {
     if (!isGone(error)) throw fsError(`disconnect ${device}`, error);
-    // The kernel takes the attribute away as the first step of a removal, whoever asked for it.
-    await verify(directory, expected);
+    // The kernel takes the attribute away as the first step of a removal, whoever asked for it. No
+    // other one is read of what is being torn down.
+    const instance = await instanceOf(directory);
+    if (instance !== undefined && instance !== expected.instance) {
+      throw changed(device, 'controller');
+    }
     return;
   }
   try {

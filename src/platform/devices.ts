@@ -76,6 +76,11 @@ export class KernelDevices implements Devices {
     try {
       return new UdevEvents({
         listener: (event) => {
+          if (event.kind === 'resync') this.#controllers.readdress();
+          // It may have been reset between two looks, and have another source address since.
+          if (event.kind === 'nvme-event' && event.event === 'connected') {
+            this.#controllers.readdress(event.device);
+          }
           for (const listener of [...this.#listeners]) listener(event);
         },
         ...(loadUdev === undefined ? {} : { loadUdev }),

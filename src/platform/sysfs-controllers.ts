@@ -4,14 +4,21 @@
  * Reads are synchronous: an attribute of sysfs costs a few microseconds, much less than the way
  * through the thread pool, and none of those read here waits for a controller. (The longest wait is
  * `address` of nvme-tcp, which takes the admin queue's lock, held while a broken connection's socket
- * is shut down.) A pass gives the event loop a turn every few milliseconds. What can change is read
- * through descriptors that stay open: a seventh of the cost of opening it each time.
+ * is shut down.) A pass gives the event loop a turn every few milliseconds. The state is read through
+ * a descriptor that stays open: a seventh of the cost of opening it each time.
+ *
+ * `address` can end the host: whoever reads it of an nvme-tcp controller in the moment in which its
+ * admin queue is torn down waits for the queue's lock, and then follows the pointer to a socket that
+ * is gone (nvme_tcp_get_address, Linux 6.12.117: a panic, seen twice while 64 controllers were
+ * removed). So it is read as seldom as can be, at once after the state, and never of one that leaves.
  *
  * Invariants:
  * - one pass at a time; a `list` that is asked for during a pass waits for the next one, which all
  *   who ask meanwhile share: what it returns was read after the asking;
- * - what is known of a device belongs to one instance of it, with its two descriptors, which are
- *   closed when it is forgotten: when the device is gone or another instance has its name;
+ * - what is known of a device belongs to one instance of it, with its descriptor, which is closed
+ *   when it is forgotten: when the device is gone or another instance has its name;
+ * - `address` is read once while a controller is not live, once when it is live, and once more after
+ *   each `readdress`; not while it is being deleted;
  * - fields that a connection keeps are kept only if they were read while the controller was live,
  *   and are read again when it is live again;
  * - a controller is made of one instance's attributes, never of two.
@@ -19,6 +26,7 @@
 import { closeSync, openSync, readdirSync, readFileSync, readSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { KernelController } from '../ports/devices.ts';
+import { parseAddress } from './controller-address.ts';
 import { MAX_FIELD, oneLine } from './log-text.ts';
 import { fromSystemError, hasCode } from './system-error.ts';
 
@@ -43,15 +51,18 @@ type FixedFields = Pick<
 
 interface Known {
   readonly instance: string;
-  /** Descriptors of the attributes that change; undefined if the device has no such attribute. */
+  /** A descriptor of the attribute; undefined if the device has no such attribute. */
   readonly state: number | undefined;
-  readonly address: number | undefined;
+  /** As read last; undefined if it never was. */
+  address: string | undefined;
+  /** The source address may be another one than when it was read. */
+  addressDue: boolean;
   /** As read while it was live; undefined if it never was. */
   fixed: FixedFields | undefined;
   /** It was seen not live since `fixed` was read. */
   outdated: boolean;
   /** What was made of it, and of which `address`: the same object as long as nothing changes. */
-  made: { readonly controller: KernelController; readonly address: string } | undefined;
+  made: { readonly controller: KernelController; readonly address: string | undefined } | undefined;
   /** The directory's link count, which its subdirectories make, when children were last seen. */
   linksWithChildren: bigint | undefined;
 }
@@ -59,40 +70,11 @@ interface Known {
 /** A page: no attribute is longer. */
 const ATTRIBUTE_SIZE = 4096;
 
-/** The fields of the attribute `address`. */
-export type AddressFields = Pick<
-  KernelController,
-  'traddr' | 'trsvcid' | 'hostTraddr' | 'hostIface' | 'srcAddr'
->;
-
 /** An object: of a name, Node makes one each time. */
 const AS_TEXT = { encoding: 'utf8', flag: 'r' } as const;
 
 /** The host, not one controller, is in trouble: an incomplete list would mislead. */
 const HOST_TROUBLE = ['EMFILE', 'ENFILE', 'ENOMEM'] as const;
-
-/**
- * Reads `traddr=…,trsvcid=…,host_traddr=…,host_iface=…,src_addr=…`: any of them, in any order. A
- * value has no comma, because the kernel's own option parser ends it there. A local controller's
- * address is its PCI address, without a key.
- */
-export function parseAddress(text: string): AddressFields {
-  const values = new Map<string, string>();
-  for (const field of text.trim().split(',')) {
-    const equals = field.indexOf('=');
-    const key = equals === -1 ? 'traddr' : field.slice(0, equals).trim();
-    const value = equals === -1 ? field : field.slice(equals + 1);
-    if (!values.has(key)) values.set(key, value.trim());
-  }
-  const get = (key: string): string => values.get(key) ?? '';
-  return {
-    traddr: get('traddr'),
-    trsvcid: get('trsvcid'),
-    hostTraddr: get('host_traddr'),
-    hostIface: get('host_iface'),
-    srcAddr: get('src_addr'),
-  };
-}
 
 export class SysfsControllers {
   readonly #class: string;
@@ -140,6 +122,12 @@ export class SysfsControllers {
     } catch (error) {
       return Promise.reject(fromSystemError(`cannot read ${device}`, error));
     }
+  }
+
+  /** It was connected anew: its source address is to be read again; of all, if no name is given. */
+  readdress(device?: string): void {
+    const due = device === undefined ? this.#known.values() : [this.#known.get(device)];
+    for (const known of due) if (known !== undefined) known.addressDue = true;
   }
 
   #start(): Promise<readonly KernelController[]> {
@@ -199,9 +187,7 @@ export class SysfsControllers {
     const known = this.#known.get(device);
     if (known === undefined) return;
     this.#known.delete(device);
-    for (const fd of [known.state, known.address]) {
-      if (fd !== undefined) closeSync(fd);
-    }
+    if (known.state !== undefined) closeSync(known.state);
   }
 
   /** Another device of the same name may come between; not twice. */
@@ -223,41 +209,44 @@ export class SysfsControllers {
     if (known === undefined) return undefined;
 
     const state = this.#readAgain(known.state);
-    const address = this.#readAgain(known.address);
-    if (state === undefined || address === undefined) {
+    const live = state === 'live';
+    const leaving = state?.startsWith('deleting') === true;
+    const readdress = known.address === undefined ? !leaving : live && known.addressDue;
+    // Nothing comes between: the longer, the likelier is the moment that ends the host.
+    const address =
+      state !== undefined && readdress ? this.#readOnce(directory, 'address') : known.address;
+    if (state === undefined || (readdress && address === undefined)) {
       this.#forget(device);
       return undefined;
     }
-    const live = state === 'live';
     if (!live) known.outdated = true;
     let { fixed } = known;
-    let byName = false;
-    if (fixed === undefined || (live && known.outdated)) {
-      fixed = sharing(readFixed(directory), this.#latest);
-      byName = true;
-    }
+    const refix = fixed === undefined || (live && known.outdated);
+    if (fixed === undefined || refix) fixed = sharing(readFixed(directory), this.#latest);
+    const byName = refix || readdress;
     const hasChildren = known.linksWithChildren === identity.links || hasChild(directory);
     // Of two instances, the attributes that were read by name could be the later one's.
     if (byName && identify(directory)?.instance !== known.instance) return undefined;
-    if (live && byName) {
+    if (live && refix) {
       known.fixed = fixed;
       known.outdated = false;
     }
+    known.address = address;
+    known.addressDue = !live || (known.addressDue && !readdress);
     known.linksWithChildren = hasChildren ? identity.links : undefined;
     const before = known.made;
     const same =
-      !byName &&
       before?.address === address &&
-      before.controller.state === state &&
+      before?.controller.state === state &&
       before.controller.hasChildren === hasChildren;
-    if (same) return before.controller;
+    if (same && !refix) return before.controller;
     const controller = Object.freeze({
       device,
       instance: known.instance,
       state,
       hasChildren,
       ...fixed,
-      ...sharing(parseAddress(address), this.#latest),
+      ...sharing(parseAddress(address ?? ''), this.#latest),
     });
     this.#latest = controller;
     known.made = { controller, address };
@@ -268,7 +257,8 @@ export class SysfsControllers {
     const known: Known = {
       instance,
       state: openAttribute(directory, 'state'),
-      address: openAttribute(directory, 'address'),
+      address: undefined,
+      addressDue: false,
       fixed: undefined,
       outdated: false,
       made: undefined,
@@ -278,6 +268,16 @@ export class SysfsControllers {
     if (identify(directory)?.instance === instance) return known;
     this.#forget(device);
     return undefined;
+  }
+
+  /** The same of an attribute that is seldom read. */
+  #readOnce(directory: string, name: string): string | undefined {
+    const fd = openAttribute(directory, name);
+    try {
+      return this.#readAgain(fd);
+    } finally {
+      if (fd !== undefined) closeSync(fd);
+    }
   }
 
   /** What the attribute holds now; undefined if its device is gone. */

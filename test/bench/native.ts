@@ -16,9 +16,7 @@ import { ensurePeerRoot } from './peer-root.ts';
 import { markdownTable, summarize, type Summary } from './summary.ts';
 
 export const [SMALL, LARGE] = [1_000, 10_000];
-/** Of descriptors, each controller takes two, and few hosts give a shell more than 20,000. */
-const LARGE_SYSFS = 9_000;
-/** CPU time is taken so often in each process, after once that is not. */
+/** Measurements of CPU time in each process, after one that does not count. */
 const RUNS_OF_A_PROCESS = 3;
 /** By how much the time may grow beyond the work. */
 export const GROWTH_LIMIT = 1.2;
@@ -88,7 +86,7 @@ async function cpuOf(name: string, count: number): Promise<readonly number[]> {
 
 /**
  * Few and many in turns, in a process of their own each time: the host's speed changes within minutes,
- * and how a process lies in memory makes as much of a difference. `rounds`: processes of either.
+ * and how a process lies in memory makes as much of a difference. `rounds`: processes of each size.
  */
 async function cpuInTurns(name: string, many: number, rounds: number): Promise<Sizes> {
   const [small, large]: [number[], number[]] = [[], []];
@@ -243,7 +241,10 @@ async function asked(count: number, runs: number, peerRoot: string): Promise<Ask
   }
 }
 
-/** Measures all; as root, since the original runs in a root of its own. `runs`: of each; of CPU time, processes. */
+/**
+ * Measures all; as root, since the original runs in a root of its own. `runs`: how often each answer
+ * is waited for, and how many processes of each size CPU time is taken in.
+ */
 export async function nativeRows(
   log: (line: string) => void,
   runs = 7,
@@ -254,9 +255,8 @@ export async function nativeRows(
   const rows: NativeRow[] = [];
   for (const { name, what } of SCENARIOS) {
     log(what);
-    const most = name === 'sysfs' ? LARGE_SYSFS : LARGE;
-    const ours = await cpuInTurns(name, most, runs);
-    rows.push({ what, measured: 'cpu', work: most / SMALL, ours, original: undefined });
+    const ours = await cpuInTurns(name, LARGE, runs);
+    rows.push({ what, measured: 'cpu', work: LARGE / SMALL, ours, original: undefined });
   }
   log('asking over D-Bus');
   const [small, large] = [await asked(SMALL, runs, peerRoot), await asked(LARGE, runs, peerRoot)];

@@ -194,7 +194,7 @@ function kernelContract(devices: KernelDevices): Contract {
             for (let round = 0; round < 3; round += 1) {
               const device = await world.connect();
               await devices.list();
-              assert.equal(openAttributes(), 2);
+              assert.equal(openAttributes(), 1);
               await world.disconnect(device);
               await devices.list();
               assert.equal(openAttributes(), 0);

@@ -149,6 +149,28 @@ describe('the devices of the kernel', () => {
     expect(events.map(({ kind }) => kind)).toEqual(['add', 'nvme-event', 'aen', 'remove']);
   });
 
+  test('have their source address read again when they were connected anew, or events were lost', async () => {
+    const directory = join(udev.proc, 'class', 'nvme', 'nvme0');
+    const use = (source: string): void => {
+      writeFileSync(join(directory, 'address'), `traddr=192.0.2.1,src_addr=${source}\n`);
+    };
+    mkdirSync(directory, { recursive: true });
+    writeFileSync(join(directory, 'state'), 'live\n');
+    use('192.0.2.8');
+    devices.onEvent(() => undefined);
+    await devices.list();
+    use('192.0.2.9');
+    expect(await devices.list()).toMatchObject([{ srcAddr: '192.0.2.8' }]);
+    udev.send(0, 'change', { syspath: NVME0, NVME_EVENT: 'connected' });
+    await settle();
+    expect(await devices.list()).toMatchObject([{ srcAddr: '192.0.2.9' }]);
+    use('192.0.2.10');
+    udev.drop(0, 1);
+    await devices.list();
+    await settle();
+    expect(await devices.list()).toMatchObject([{ srcAddr: '192.0.2.10' }]);
+  });
+
   test('tell nothing to a listener that was disposed of', async () => {
     const subscription = devices.onEvent((event) => void events.push(event));
     devices.onEvent(() => undefined);
