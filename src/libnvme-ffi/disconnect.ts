@@ -16,6 +16,7 @@ import { open, readFile, stat } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import type { KernelController } from '../ports/devices.ts';
 import { PortError } from '../ports/errors.ts';
+import { parseAskedAddress } from '../nvme/controller-address.ts';
 import { fsError } from './errors.ts';
 
 const SYSFS_NVME = '/sys/class/nvme';
@@ -60,16 +61,6 @@ async function instanceOf(directory: string): Promise<string | undefined> {
   }
 }
 
-/** `traddr=…,trsvcid=…,src_addr=…` of sysfs as a map. */
-function addressFields(address: string): ReadonlyMap<string, string> {
-  return new Map(
-    address.split(',').map((field) => {
-      const at = field.indexOf('=');
-      return at < 0 ? [field, ''] : [field.slice(0, at), field.slice(at + 1)];
-    }),
-  );
-}
-
 /**
  * @returns `same`, or `gone`.
  * @throws PortError `DEVICE_CHANGED`.
@@ -85,13 +76,11 @@ async function verify(directory: string, expected: KernelController): Promise<'s
   // Nor does the caller know it of one that was looked at before: there the instance says it all.
   if (expected.subsysnqn !== '' && named !== expected.subsysnqn)
     throw changed(expected.device, 'subsystem');
-  // At once before the address: of one that is being torn down, reading that can end the host
-  // (platform/sysfs-controllers.ts), and its instance tells enough.
-  const state = await attribute(directory, 'state');
-  if (state?.startsWith('deleting') === true) return 'same';
-  const fields = addressFields((await attribute(directory, 'address')) ?? '');
-  const same = (name: string, value: string): boolean => (fields.get(name) ?? '') === value;
-  if (!same('traddr', expected.traddr) || !same('trsvcid', expected.trsvcid)) {
+  // Not of `address`: to read that may end the host (platform/sysfs-controllers.ts).
+  const uevent = await attribute(directory, 'uevent');
+  if (uevent === undefined) return 'gone';
+  const asked = parseAskedAddress(uevent);
+  if (asked?.traddr !== expected.traddr || asked.trsvcid !== expected.trsvcid) {
     throw changed(expected.device, 'address');
   }
   return 'same';
@@ -119,12 +108,8 @@ export async function disconnectController(
     file = await open(`${directory}/delete_controller`, constants.O_WRONLY);
   } catch (error) {
     if (!isGone(error)) throw fsError(`disconnect ${device}`, error);
-    // The kernel takes the attribute away as the first step of a removal, whoever asked for it. No
-    // other one is read of what is being torn down.
-    const instance = await instanceOf(directory);
-    if (instance !== undefined && instance !== expected.instance) {
-      throw changed(device, 'controller');
-    }
+    // The kernel takes the attribute away as the first step of a removal, whoever asked for it.
+    await verify(directory, expected);
     return;
   }
   try {

@@ -5,6 +5,9 @@ import { SysfsControllers } from './sysfs-controllers.ts';
 import { UdevEvents } from './uevents.ts';
 import type { UdevModule } from './uevents.ts';
 
+/** Milliseconds. */
+const READDRESS_EVERY = 60_000;
+
 export interface KernelDevicesOptions {
   readonly log: Log;
   /** The rest is for tests. Where sysfs is mounted. */
@@ -22,8 +25,10 @@ export class KernelDevices implements Devices {
   readonly #controllers: SysfsControllers;
   readonly #listeners = new Set<(event: DeviceEvent) => void>();
   #events: UdevEvents | 'not yet' | 'unavailable' = 'not yet';
-  /** Events were lost, and listening anew failed. */
+  /** Without events: udev cannot be listened to, or not any more. */
   #deaf = false;
+  /** Milliseconds of the monotonic clock: when all source addresses were asked for, without events. */
+  #readdressed = -READDRESS_EVERY;
 
   constructor(options: KernelDevicesOptions) {
     this.#options = options;
@@ -33,6 +38,7 @@ export class KernelDevices implements Devices {
   list(): Promise<readonly KernelController[]> {
     // Before reading: what was lost until now is seen by the pass that follows.
     if (this.#events instanceof UdevEvents) this.#checkForLoss(this.#events);
+    if (this.#deaf) this.#readdressNowAndThen();
     return this.#controllers.list();
   }
 
@@ -57,12 +63,20 @@ export class KernelDevices implements Devices {
   /** Without events the list is all the more needed. */
   #checkForLoss(events: UdevEvents): void {
     try {
-      events.checkForLoss();
+      if (events.checkForLoss()) this.#controllers.readdress();
       this.#deaf = false;
     } catch (error) {
       if (!this.#deaf) this.#warn(error);
       this.#deaf = true;
     }
+  }
+
+  /** What `NVME_EVENT=connected` would have told. */
+  #readdressNowAndThen(): void {
+    const now = performance.now();
+    if (now - this.#readdressed < READDRESS_EVERY) return;
+    this.#readdressed = now;
+    this.#controllers.readdress();
   }
 
   #warn(error: unknown): void {
@@ -73,10 +87,11 @@ export class KernelDevices implements Devices {
 
   #listen(): UdevEvents | 'unavailable' {
     const { loadUdev, proc } = this.#options;
+    // Of what was listed before, an event may have been missed.
+    this.#controllers.readdress();
     try {
       return new UdevEvents({
         listener: (event) => {
-          if (event.kind === 'resync') this.#controllers.readdress();
           // It may have been reset between two looks, and have another source address since.
           if (event.kind === 'nvme-event' && event.event === 'connected') {
             this.#controllers.readdress(event.device);
@@ -88,6 +103,7 @@ export class KernelDevices implements Devices {
       });
     } catch (error) {
       this.#warn(error);
+      this.#deaf = true;
       return 'unavailable';
     }
   }

@@ -2,31 +2,32 @@
  * The kernel's NVMe controllers, read from /sys/class/nvme.
  *
  * Reads are synchronous: an attribute of sysfs costs a few microseconds, much less than the way
- * through the thread pool, and none of those read here waits for a controller. (The longest wait is
- * `address` of nvme-tcp, which takes the admin queue's lock, held while a broken connection's socket
- * is shut down.) A pass gives the event loop a turn every few milliseconds. The state is read through
- * a descriptor that stays open: a seventh of the cost of opening it each time.
+ * through the thread pool, and none of those read here waits for a controller. A pass gives the event
+ * loop a turn every few milliseconds. The state is read through a descriptor that stays open: a
+ * seventh of the cost of opening it each time.
  *
  * `address` can end the host: whoever reads it of an nvme-tcp controller in the moment in which its
- * admin queue is torn down waits for the queue's lock, and then follows the pointer to a socket that
- * is gone (nvme_tcp_get_address, Linux 6.12.117: a panic, seen twice while 64 controllers were
- * removed). So it is read as seldom as can be, at once after the state, and never of one that leaves.
+ * admin queue is torn down (a removal, a reset, a connect that failed) waits for the queue's lock, and
+ * then follows the pointer to a socket that is gone (nvme_tcp_get_address; ARCHITECTURE.md). So it is
+ * read for the source address alone, of a controller that is live, at once after its state. What else
+ * it says, `uevent` says without a look at the queue.
  *
  * Invariants:
  * - one pass at a time; a `list` that is asked for during a pass waits for the next one, which all
- *   who ask meanwhile share: what it returns was read after the asking;
+ *   who ask meanwhile share: what it returns was read after the asking, but for what stays;
  * - what is known of a device belongs to one instance of it, with its descriptor, which is closed
  *   when it is forgotten: when the device is gone or another instance has its name;
- * - `address` is read once while a controller is not live, once when it is live, and once more after
- *   each `readdress`; not while it is being deleted;
+ * - `address` is read once when a controller is live, and once more after each `readdress`: a source
+ *   address may be older than the rest, until `readdress`; one that is not live has none;
  * - fields that a connection keeps are kept only if they were read while the controller was live,
  *   and are read again when it is live again;
  * - a controller is made of one instance's attributes, never of two.
  */
 import { closeSync, openSync, readdirSync, readFileSync, readSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { parseAddress, parseAskedAddress } from '../nvme/controller-address.ts';
+import type { AddressFields, AskedAddress } from '../nvme/controller-address.ts';
 import type { KernelController } from '../ports/devices.ts';
-import { parseAddress } from './controller-address.ts';
 import { MAX_FIELD, oneLine } from './log-text.ts';
 import { fromSystemError, hasCode } from './system-error.ts';
 
@@ -51,18 +52,19 @@ type FixedFields = Pick<
 
 interface Known {
   readonly instance: string;
-  /** A descriptor of the attribute; undefined if the device has no such attribute. */
-  readonly state: number | undefined;
-  /** As read last; undefined if it never was. */
-  address: string | undefined;
-  /** The source address may be another one than when it was read. */
-  addressDue: boolean;
+  /** A descriptor of the attribute; undefined as long as the device has no such attribute. */
+  state: number | undefined;
+  /** Undefined if it was not told yet. */
+  asked: AskedAddress | undefined;
+  srcAddr: string;
+  /** The source address is to be read when it is live. */
+  sourceDue: boolean;
   /** As read while it was live; undefined if it never was. */
   fixed: FixedFields | undefined;
   /** It was seen not live since `fixed` was read. */
   outdated: boolean;
-  /** What was made of it, and of which `address`: the same object as long as nothing changes. */
-  made: { readonly controller: KernelController; readonly address: string | undefined } | undefined;
+  /** What was made of it: the same object as long as nothing changes. */
+  made: KernelController | undefined;
   /** The directory's link count, which its subdirectories make, when children were last seen. */
   linksWithChildren: bigint | undefined;
 }
@@ -72,6 +74,9 @@ const ATTRIBUTE_SIZE = 4096;
 
 /** An object: of a name, Node makes one each time. */
 const AS_TEXT = { encoding: 'utf8', flag: 'r' } as const;
+
+/** Of a controller of which sysfs does not say it. */
+const UNTOLD: AskedAddress = { traddr: '', trsvcid: '', hostTraddr: '', hostIface: '' };
 
 /** The host, not one controller, is in trouble: an incomplete list would mislead. */
 const HOST_TROUBLE = ['EMFILE', 'ENFILE', 'ENOMEM'] as const;
@@ -127,7 +132,7 @@ export class SysfsControllers {
   /** It was connected anew: its source address is to be read again; of all, if no name is given. */
   readdress(device?: string): void {
     const due = device === undefined ? this.#known.values() : [this.#known.get(device)];
-    for (const known of due) if (known !== undefined) known.addressDue = true;
+    for (const known of due) if (known !== undefined) known.sourceDue = true;
   }
 
   #start(): Promise<readonly KernelController[]> {
@@ -207,15 +212,14 @@ export class SysfsControllers {
     if (identity === undefined) return undefined;
     known ??= this.#open(device, directory, identity.instance);
     if (known === undefined) return undefined;
-
+    known.state ??= openAttribute(directory, 'state');
     const state = this.#readAgain(known.state);
     const live = state === 'live';
-    const leaving = state?.startsWith('deleting') === true;
-    const readdress = known.address === undefined ? !leaving : live && known.addressDue;
+    const resource = live && known.sourceDue;
     // Nothing comes between: the longer, the likelier is the moment that ends the host.
-    const address =
-      state !== undefined && readdress ? this.#readOnce(directory, 'address') : known.address;
-    if (state === undefined || (readdress && address === undefined)) {
+    const address = resource ? this.#readOnce(directory, 'address') : '';
+    const asked = known.asked ?? this.#readAsked(directory, state);
+    if (state === undefined || address === undefined || asked === undefined) {
       this.#forget(device);
       return undefined;
     }
@@ -223,7 +227,8 @@ export class SysfsControllers {
     let { fixed } = known;
     const refix = fixed === undefined || (live && known.outdated);
     if (fixed === undefined || refix) fixed = sharing(readFixed(directory), this.#latest);
-    const byName = refix || readdress;
+    const anew = asked !== known.asked;
+    const byName = refix || resource || anew;
     const hasChildren = known.linksWithChildren === identity.links || hasChild(directory);
     // Of two instances, the attributes that were read by name could be the later one's.
     if (byName && identify(directory)?.instance !== known.instance) return undefined;
@@ -231,25 +236,23 @@ export class SysfsControllers {
       known.fixed = fixed;
       known.outdated = false;
     }
-    known.address = address;
-    known.addressDue = !live || (known.addressDue && !readdress);
+    known.asked = asked === UNTOLD ? undefined : asked;
+    if (resource) known.srcAddr = parseAddress(address).srcAddr;
+    known.sourceDue = !live;
     known.linksWithChildren = hasChildren ? identity.links : undefined;
     const before = known.made;
-    const same =
-      before?.address === address &&
-      before?.controller.state === state &&
-      before.controller.hasChildren === hasChildren;
-    if (same && !refix) return before.controller;
+    const srcAddr = live ? known.srcAddr : '';
+    const same = before?.state === state && before.srcAddr === srcAddr;
+    if (same && before.hasChildren === hasChildren && !refix && !anew) return before;
     const controller = Object.freeze({
       device,
       instance: known.instance,
       state,
       hasChildren,
       ...fixed,
-      ...sharing(parseAddress(address ?? ''), this.#latest),
+      ...sharing<AddressFields>({ ...asked, srcAddr }, this.#latest),
     });
-    this.#latest = controller;
-    known.made = { controller, address };
+    this.#latest = known.made = controller;
     return controller;
   }
 
@@ -257,8 +260,9 @@ export class SysfsControllers {
     const known: Known = {
       instance,
       state: openAttribute(directory, 'state'),
-      address: undefined,
-      addressDue: false,
+      asked: undefined,
+      srcAddr: '',
+      sourceDue: true,
       fixed: undefined,
       outdated: false,
       made: undefined,
@@ -268,6 +272,19 @@ export class SysfsControllers {
     if (identify(directory)?.instance === instance) return known;
     this.#forget(device);
     return undefined;
+  }
+
+  /** `UNTOLD` if sysfs does not say it, or not yet; undefined if the device is gone. */
+  #readAsked(directory: string, state: string | undefined): AskedAddress | undefined {
+    const uevent = this.#readOnce(directory, 'uevent');
+    const asked = uevent === undefined ? undefined : parseAskedAddress(uevent);
+    if (uevent === undefined || asked !== undefined) return asked;
+    // A local controller's address is in `address` alone.
+    if (state === undefined || state.startsWith('deleting')) return UNTOLD;
+    const address = this.#readOnce(directory, 'address');
+    if (address === undefined) return undefined;
+    const fields = parseAddress(address);
+    return fields.traddr === '' ? UNTOLD : fields;
   }
 
   /** The same of an attribute that is seldom read. */

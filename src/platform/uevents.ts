@@ -57,6 +57,8 @@ export class UdevEvents {
   #current = new Set<UdevMonitor>();
   /** Inodes of the current monitors' sockets, with the drops seen so far. */
   #drops = new Map<string, number>();
+  /** There are as many monitors as there may be. */
+  #spent = false;
 
   /** Begins listening. Throws if the package cannot be loaded or udev cannot be listened to. */
   constructor(options: UdevEventsOptions) {
@@ -68,23 +70,27 @@ export class UdevEvents {
 
   /**
    * Looks whether events were lost; if so, sends `resync` and listens anew. Cheap. Throws if it
-   * cannot listen anew: the next call tries again.
+   * cannot listen anew: the next call tries again, and throws again where that is of no use.
+   *
+   * @returns whether some were.
    */
-  checkForLoss(): void {
+  checkForLoss(): boolean {
+    if (this.#spent) throw spent();
     const now = dropsOfSockets(this.#proc);
     let lost = 0;
     for (const [inode, before] of this.#drops) {
       lost += Math.max(0, (now.get(inode) ?? before) - before);
     }
-    if (lost === 0) return;
+    if (lost === 0) return false;
     this.#enqueue({ kind: 'resync', why: `${lost} uevents were lost` });
     this.#open();
+    return true;
   }
 
   #open(): void {
     if (this.#monitors.length + SUBSYSTEMS.length > MAX_MONITORS) {
-      this.#drops = new Map();
-      throw new Error('too many uevents were lost to listen anew once more');
+      this.#spent = true;
+      throw spent();
     }
     const others = ownSockets(this.#proc);
     const current = new Set<UdevMonitor>();
@@ -117,6 +123,10 @@ export class UdevEvents {
       for (const queued of events) this.#listener(queued);
     });
   }
+}
+
+function spent(): Error {
+  return new Error('too many uevents were lost to listen anew once more');
 }
 
 function loadUdev(): UdevModule {

@@ -62,6 +62,7 @@ function makeSysfs(count: number): string {
     const attributes = {
       transport: 'tcp',
       address: `traddr=${portal(index)},trsvcid=4420,src_addr=10.9.0.1`,
+      uevent: `NVME_TRTYPE=tcp\nNVME_TRADDR=${portal(index)}\nNVME_TRSVCID=4420`,
       subsysnqn: subsystem(index),
       state: 'live',
       hostnqn: 'nqn.2014-08.org.nvmexpress:uuid:f2782346-4809-484a-9a8b-952a04b57ba4',

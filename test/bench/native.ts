@@ -17,7 +17,7 @@ import { markdownTable, summarize, type Summary } from './summary.ts';
 
 export const [SMALL, LARGE] = [1_000, 10_000];
 /** Measurements of CPU time in each process, after one that does not count. */
-const RUNS_OF_A_PROCESS = 3;
+export const RUNS_OF_A_PROCESS = 3;
 /** By how much the time may grow beyond the work. */
 export const GROWTH_LIMIT = 1.2;
 
@@ -88,31 +88,43 @@ async function cpuOf(name: string, count: number): Promise<readonly number[]> {
  * Few and many in turns, in a process of their own each time: the host's speed changes within minutes,
  * and how a process lies in memory makes as much of a difference. `rounds`: processes of each size.
  */
-async function cpuInTurns(name: string, many: number, rounds: number): Promise<Sizes> {
+async function cpuInTurns(name: string, rounds: number): Promise<Sizes> {
   const [small, large]: [number[], number[]] = [[], []];
   for (let round = 0; round < rounds; round += 1) {
     small.push(...(await cpuOf(name, SMALL)));
-    large.push(...(await cpuOf(name, many)));
+    large.push(...(await cpuOf(name, LARGE)));
   }
   return { small: summarize(small), large: summarize(large) };
 }
 
-/** The process that is `stafd` on the bus, once it is there. */
-function ready(process: ChildProcess): Promise<ChildProcess> {
+/** Once the process is `stafd` on the bus. */
+function ready(process: ChildProcess): Promise<void> {
   return new Promise((resolve, reject) => {
     process.once('error', reject);
     process.once('exit', (status) => reject(new Error(`a server ended with ${String(status)}`)));
     process.stdout?.setEncoding('utf8').on('data', (text: string) => {
-      if (text.includes('ready')) resolve(process);
+      if (text.includes('ready')) resolve();
     });
   });
 }
 
+/** Ends it, if it has not ended by itself. */
 async function ended(process: ChildProcess): Promise<void> {
+  if (process.exitCode !== null || process.signalCode !== null) return;
   const end = new Promise((resolve) => process.once('exit', resolve));
   process.stdin?.end();
   process.kill();
   await end;
+}
+
+/** What `use` comes to while `server` is there; it is ended afterwards, whatever comes. */
+async function whileServed<T>(server: ChildProcess, use: () => Promise<T>): Promise<T> {
+  try {
+    await ready(server);
+    return await use();
+  } finally {
+    await ended(server);
+  }
 }
 
 async function waitOf(runs: number, run: () => Promise<unknown>): Promise<Summary> {
@@ -199,42 +211,34 @@ interface Asked {
 async function asked(count: number, runs: number, peerRoot: string): Promise<Asked> {
   const bus = await startPrivateBus(join(peerRoot, 'tmp'));
   const inside = `unix:path=/${relative(peerRoot, bus.socket)}`;
-  try {
-    const stafd = await ready(child(['serve', String(count), bus.address]));
-    const text = await textOfAll(bus);
-    const ours = await askAll(bus, count, runs);
-    const env = (address: string) => ({
-      PATH: process.env['PATH'],
-      LC_ALL: 'C.UTF-8',
-      PYTHONPATH: PEER_MODULES,
-      DBUS_SYSTEM_BUS_ADDRESS: address,
-    });
-    const command = await waitOf(runs, () =>
-      outputOf(
-        spawn(process.execPath, [join(root, 'dist/stafctl.mjs'), 'adlp'], {
-          env: env(bus.address),
-          stdio: ['ignore', 'pipe', 'inherit'],
-        }),
-      ),
-    );
-    const originalCommand = await waitOf(runs, () =>
-      outputOf(
-        spawn('chroot', [peerRoot, `${PEER}/usr/bin/stafctl`, 'adlp'], {
-          env: env(inside),
-          stdio: ['ignore', 'pipe', 'inherit'],
-        }),
-      ),
-    );
-    await ended(stafd);
-    const server = join('tmp', 'bench-log-pages.py');
-    writeFileSync(join(peerRoot, server), PEER_SERVER);
-    const peer = spawn('chroot', [peerRoot, 'python3', `/${server}`, inside], {
-      env: env(inside),
+  const started = (program: string, args: readonly string[], address: string): ChildProcess =>
+    spawn(program, args, {
+      env: {
+        PATH: process.env['PATH'],
+        LC_ALL: 'C.UTF-8',
+        PYTHONPATH: PEER_MODULES,
+        DBUS_SYSTEM_BUS_ADDRESS: address,
+      },
       stdio: ['pipe', 'pipe', 'inherit'],
     });
-    peer.stdin.write(`${text}\n`);
-    const original = await askAll(await ready(peer).then(() => bus), count, runs);
-    await ended(peer);
+  const [stafctl, peerStafctl] = [join(root, 'dist/stafctl.mjs'), `${PEER}/usr/bin/stafctl`];
+  try {
+    const served = await whileServed(child(['serve', String(count), bus.address]), async () => ({
+      text: await textOfAll(bus),
+      ours: await askAll(bus, count, runs),
+      command: await waitOf(runs, () =>
+        outputOf(started(process.execPath, [stafctl, 'adlp'], bus.address)),
+      ),
+      originalCommand: await waitOf(runs, () =>
+        outputOf(started('chroot', [peerRoot, peerStafctl, 'adlp'], inside)),
+      ),
+    }));
+    const server = join('tmp', 'bench-log-pages.py');
+    writeFileSync(join(peerRoot, server), PEER_SERVER);
+    const peer = started('chroot', [peerRoot, 'python3', `/${server}`, inside], inside);
+    peer.stdin?.write(`${served.text}\n`);
+    const original = await whileServed(peer, () => askAll(bus, count, runs));
+    const { ours, command, originalCommand } = served;
     return { ours, original, command, originalCommand };
   } finally {
     await bus.stop();
@@ -255,7 +259,7 @@ export async function nativeRows(
   const rows: NativeRow[] = [];
   for (const { name, what } of SCENARIOS) {
     log(what);
-    const ours = await cpuInTurns(name, LARGE, runs);
+    const ours = await cpuInTurns(name, runs);
     rows.push({ what, measured: 'cpu', work: LARGE / SMALL, ours, original: undefined });
   }
   log('asking over D-Bus');

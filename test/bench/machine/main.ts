@@ -12,7 +12,14 @@ import { cpus, loadavg } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { openLab } from '../../e2e/lab.ts';
-import { GROWTH_LIMIT, growth, nativeRows, nativeTable, type NativeRow } from '../native.ts';
+import {
+  GROWTH_LIMIT,
+  growth,
+  nativeRows,
+  nativeTable,
+  RUNS_OF_A_PROCESS,
+  type NativeRow,
+} from '../native.ts';
 import { furnish, type Contender } from './contenders.ts';
 import { readKept, writeKept, type Kept } from './kept.ts';
 import { bars, barTable, groupTable, type Bar, type Group, type Result } from './results.ts';
@@ -121,7 +128,7 @@ function documentOf({ groups, native }: Kept): string {
     `mean something elsewhere. Beside dead paths the peers ran once. \`never\`: not in ${String(LIMIT)} s, beside`,
     `dead paths not in ${String(DEAD_LIMIT)} s.`,
     ...sections,
-    ...nativeSection(rows),
+    ...nativeSection(native),
     '',
     '## Bars',
     '',
@@ -134,9 +141,18 @@ function heading(title: string, runs: number): string {
   return `${title} (${runs === 1 ? '1 run' : `${String(runs)} runs`})`;
 }
 
-function nativeSection(rows: readonly NativeRow[]): readonly string[] {
-  if (rows.length === 0) return [];
-  return ['', '## Natively, without the virtual machine', '', nativeTable(rows)];
+function nativeSection(native: Kept['native']): readonly string[] {
+  if (native === undefined) return [];
+  return [
+    '',
+    '## Natively, without the virtual machine',
+    '',
+    'Medians (in brackets the 95th percentile). CPU time: of ' +
+      `${String(native.runs * RUNS_OF_A_PROCESS)} measurements in ${String(native.runs)} processes of each size, few and`,
+    `many in turns; waiting: of ${String(native.runs)} answers.`,
+    '',
+    nativeTable(native.rows),
+  ];
 }
 
 function nativeBars(rows: readonly NativeRow[]): readonly Bar[] {

@@ -33,7 +33,13 @@ function ratio(results: readonly (Result | undefined)[]): string {
   const [own, other] = results;
   if (own === undefined || other === undefined) return '–';
   const value = median(own.values) / median(other.values);
-  return Number.isNaN(value) ? '–' : value.toFixed(2);
+  return shownRatio(value);
+}
+
+/** `∞`: of nothing at all. */
+function shownRatio(value: number): string {
+  if (Number.isNaN(value)) return '–';
+  return value === Infinity ? '∞' : value.toFixed(2);
 }
 
 /** A Markdown table of one group: the median of each contender (its range), and ours by the original's. */
@@ -139,7 +145,7 @@ export function barTable(all: readonly Bar[]): readonly string[] {
   const rows = measured.map(({ limit, promise, ratio: quotient = NaN }) => [
     promise,
     limit.toFixed(1),
-    quotient.toFixed(2),
+    shownRatio(quotient),
     quotient <= limit ? 'held' : '**missed**',
   ]);
   return markdownTable(['bar', 'at most', 'measured', ''], rows);

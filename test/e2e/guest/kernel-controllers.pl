@@ -14,6 +14,19 @@ sub text {
   return $line;
 }
 
+# The attribute, of a controller that is live, at once after its state; of another one what it would
+# say, since its reader may end the machine while the admin queue is torn down.
+sub address {
+  my ($path, $state) = @_;
+  return text("$path/address") if ($state // '') eq 'live';
+  open(my $file, '<', "$path/uevent") or return undef;
+  my %said = map { /^NVME_([A-Z_]+)=(.*)$/ ? (lc $1, $2) : () } <$file>;
+  close($file);
+  return join(',', map { "$_=$said{$_}" }
+    grep { defined $said{$_} && $said{$_} !~ /^(?:none|\(null\))$/ }
+    qw(traddr trsvcid host_traddr host_iface));
+}
+
 sub quoted {
   my ($value) = @_;
   return 'null' unless defined $value;
@@ -22,12 +35,15 @@ sub quoted {
   return "\"$value\"";
 }
 
-my @attributes = qw(transport address subsysnqn hostnqn hostid state cntrltype dctype cntlid kato
+my @attributes = qw(transport subsysnqn hostnqn hostid cntrltype dctype cntlid kato
   sqsize queue_count reconnect_delay ctrl_loss_tmo dhchap_secret dhchap_ctrl_secret);
 my @controllers;
 for my $path (sort glob('/sys/class/nvme/nvme*')) {
   my ($device) = $path =~ m{([^/]+)$};
-  my @members = map { "\"$_\":" . quoted(text("$path/$_")) } @attributes;
+  my $state = text("$path/state");
+  my $address = address($path, $state);
+  my @members = ('"state":' . quoted($state), '"address":' . quoted($address));
+  push @members, map { "\"$_\":" . quoted(text("$path/$_")) } @attributes;
   my $inode = (stat($path))[1];
   # It went while it was read.
   next unless defined $inode;

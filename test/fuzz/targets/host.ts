@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { DEFAULT_ESCAPED_LENGTH, escapeText } from '../../../src/nvme/escape.ts';
 import { oneLine } from '../../../src/platform/log-text.ts';
-import { parseAddress } from '../../../src/platform/controller-address.ts';
+import { parseAddress, parseAskedAddress } from '../../../src/nvme/controller-address.ts';
 import { SysfsControllers } from '../../../src/platform/sysfs-controllers.ts';
 import { toDeviceEvents, type UeventProperties } from '../../../src/platform/uevents.ts';
 import { addressText, nqnText, portText } from '../corpus.ts';
@@ -53,6 +53,46 @@ const sysfsAddress = defineTarget<string>({
   })),
 });
 
+const ueventAttribute = fc
+  .array(
+    fc.tuple(
+      fc.constantFrom(
+        'NVME_TRADDR',
+        'NVME_TRSVCID',
+        'NVME_HOST_TRADDR',
+        'NVME_HOST_IFACE',
+        'MAJOR',
+      ),
+      fc.oneof(addressText, portText, fc.constantFrom('none', '(null)', '')),
+    ),
+    { maxLength: 8 },
+  )
+  .map((lines) => lines.map(([key, value]) => `${key}=${value}\n`).join(''));
+
+const sysfsUevent = defineTarget<string>({
+  name: 'sysfs-uevent',
+  cases: 15_000,
+  input: mutatedText(ueventAttribute, ['NVME_TRADDR=', '\n', '=', 'none', '(null)']),
+  size: (text) => text.length,
+  check: (text) => {
+    const fields = parseAskedAddress(text);
+    assert.equal(
+      fields !== undefined,
+      /^NVME_TRADDR=/m.test(text.replaceAll(/[\r\u2028\u2029]/g, '_')),
+    );
+    for (const value of Object.values(fields ?? {})) {
+      assert.ok(!value.includes('\n') && value === value.trim() && text.includes(value));
+    }
+  },
+  families: ['\n', '=', 'NVME_TRADDR=a\n', 'NVME_TRADDR='].map((piece) => ({
+    name: `${JSON.stringify(piece)} again and again`,
+    make: (n) => {
+      const text = `${piece.repeat(n)}x`;
+      return () => parseAskedAddress(text);
+    },
+  })),
+});
+
 const attributes = ['transport', 'hostnqn', 'hostid', 'cntrltype', 'dctype', 'cntlid'] as const;
 const ofSubsystem = ['subsysnqn', 'model', 'serial'] as const;
 
@@ -60,7 +100,12 @@ type Attributes = Readonly<Record<string, Uint8Array>>;
 
 const attributeBytes = mutatedBytes(
   fc
-    .oneof(nqnText, addressAttribute, fc.constantFrom('live\n', '(efault)\n', 'Linux', 'x\u0085y'))
+    .oneof(
+      nqnText,
+      addressAttribute,
+      ueventAttribute,
+      fc.constantFrom('live\n', '(efault)\n', 'Linux', 'x\u0085y'),
+    )
     .map((text) => new Uint8Array(Buffer.from(text))),
 );
 
@@ -68,7 +113,7 @@ const sysfsController = defineTarget<Attributes>({
   name: 'sysfs-controller',
   cases: 2_000,
   input: fc.dictionary(
-    fc.constantFrom('state', 'address', ...attributes, ...ofSubsystem),
+    fc.constantFrom('state', 'address', 'uevent', ...attributes, ...ofSubsystem),
     attributeBytes,
   ),
   size: (all) => Object.values(all).reduce((sum, bytes) => sum + bytes.length, 0),
@@ -87,7 +132,7 @@ const sysfsController = defineTarget<Attributes>({
         assert.ok(!/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u.test(text) && text.length <= 512);
       }
       for (const text of [controller.traddr, controller.trsvcid, controller.hostIface]) {
-        assert.ok(!text.includes(',') && text.length <= 4096);
+        assert.ok(!text.includes('\n') && text.length <= 4096);
       }
     } finally {
       rmSync(root, { recursive: true });
@@ -218,4 +263,4 @@ const printed = defineTarget<LineCase>({
   ]),
 });
 
-export const hostTargets = [sysfsAddress, sysfsController, uevents, printed];
+export const hostTargets = [sysfsAddress, sysfsUevent, sysfsController, uevents, printed];

@@ -10,7 +10,6 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { parseAddress } from '../../../src/platform/controller-address.ts';
 import { SysfsControllers } from '../../../src/platform/sysfs-controllers.ts';
 
 let root: string;
@@ -23,9 +22,26 @@ afterEach(() => {
   rmSync(root, { recursive: true });
 });
 
+const ASKED = {
+  NVME_TRTYPE: 'tcp',
+  NVME_TRADDR: '192.0.2.1',
+  NVME_TRSVCID: '4420',
+  NVME_HOST_TRADDR: 'none',
+  NVME_HOST_IFACE: 'none',
+};
+
+/** The attribute `uevent`, as the kernel prints it. */
+function uevent(asked: Readonly<Record<string, string>>): string {
+  const all = { MAJOR: '241', MINOR: '0', DEVNAME: 'nvme0', ...asked };
+  return Object.entries(all)
+    .map(([key, value]) => `${key}=${value}`)
+    .join('\n');
+}
+
 const TCP: Readonly<Record<string, string>> = {
   transport: 'tcp',
   address: 'traddr=192.0.2.1,trsvcid=4420,src_addr=192.0.2.9',
+  uevent: uevent(ASKED),
   subsysnqn: 'nqn.2014-08.org.example:one',
   hostnqn: 'nqn.2014-08.org.nvmexpress:uuid:7',
   hostid: '7',
@@ -99,9 +115,28 @@ test('lists nothing where the module is not loaded, or has no controllers', asyn
 });
 
 test('lists local controllers as pcie, with their PCI address', async () => {
-  addController('nvme0', { transport: 'pcie', address: '0000:01:00.0' });
-  const [local] = await controllers().list();
-  expect(local).toMatchObject({ transport: 'pcie', traddr: '0000:01:00.0', trsvcid: '' });
+  addController('nvme0', {
+    transport: 'pcie',
+    address: '0000:01:00.0',
+    uevent: uevent({ NVME_TRTYPE: 'pcie' }),
+    state: 'connecting',
+  });
+  const sysfs = controllers();
+  const local = { transport: 'pcie', traddr: '0000:01:00.0', trsvcid: '', srcAddr: '' };
+  expect(await sysfs.list()).toMatchObject([local]);
+  write('nvme0', 'state', 'live');
+  expect(await sysfs.list()).toMatchObject([local]);
+});
+
+test('reads again what was not there yet, in the moment in which a controller is added', async () => {
+  addController('nvme0');
+  for (const name of ['state', 'address', 'uevent']) rmSync(join(directoryOf('nvme0'), name));
+  const sysfs = controllers();
+  expect(await sysfs.list()).toMatchObject([{ state: '', traddr: '' }]);
+  for (const name of ['state', 'address', 'uevent']) write('nvme0', name, TCP[name] ?? '');
+  expect(await sysfs.list()).toMatchObject([
+    { state: 'live', traddr: '192.0.2.1', srcAddr: '192.0.2.9' },
+  ]);
 });
 
 test('leaves attributes empty that an older kernel has not', async () => {
@@ -174,7 +209,7 @@ describe('the address is read no more often than it has to be', () => {
     expect(await source()).toEqual(['192.0.2.10', '192.0.2.10']);
   });
 
-  test('not of one that was connected anew while it is not live', async () => {
+  test('not while it is not live: it has no source address then', async () => {
     addController('nvme0');
     const sysfs = controllers();
     await sysfs.list();
@@ -182,26 +217,30 @@ describe('the address is read no more often than it has to be', () => {
     for (const state of ['resetting', 'connecting', 'deleting', 'deleting (no IO)']) {
       write('nvme0', 'state', state);
       sysfs.readdress('nvme0');
-      expect(await sysfs.list()).toMatchObject([{ state, srcAddr: '192.0.2.9' }]);
+      const [seen] = await sysfs.list();
+      expect(seen).toMatchObject({ state, traddr: '192.0.2.1', srcAddr: '' });
     }
     write('nvme0', 'state', 'live');
     expect(await sysfs.list()).toMatchObject([{ srcAddr: '192.0.2.10' }]);
   });
 
-  test('once while it is connected for the first time, and when it is live', async () => {
-    addController('nvme0', { state: 'connecting', address: 'traddr=192.0.2.1,trsvcid=4420' });
-    const sysfs = controllers();
-    expect(await sysfs.list()).toMatchObject([{ traddr: '192.0.2.1', srcAddr: '' }]);
-    write('nvme0', 'address', MOVED);
-    expect(await sysfs.list()).toMatchObject([{ srcAddr: '' }]);
-    write('nvme0', 'state', 'live');
-    expect(await sysfs.list()).toMatchObject([{ srcAddr: '192.0.2.10' }]);
-  });
+  test.each(['new', 'connecting', 'resetting', 'deleting', 'deleting (no IO)', 'dead'])(
+    'not of one that is first seen %s',
+    async (state) => {
+      const address = 'traddr=192.0.2.99,trsvcid=1,src_addr=192.0.2.98';
+      addController('nvme0', { state, address });
+      const sysfs = controllers();
+      const [seen] = await sysfs.list();
+      expect(seen).toMatchObject({ state, traddr: '192.0.2.1', trsvcid: '4420', srcAddr: '' });
+      write('nvme0', 'state', 'live');
+      expect(await sysfs.list()).toMatchObject([{ traddr: '192.0.2.1', srcAddr: '192.0.2.98' }]);
+    },
+  );
 
-  test('never of one that is first seen while it is deleted', async () => {
-    addController('nvme0', { state: 'deleting' });
+  test('not of one whose uevent says nothing while it is deleted', async () => {
+    addController('nvme0', { state: 'deleting', uevent: uevent({}) });
     const sysfs = controllers();
-    expect(await sysfs.list()).toMatchObject([{ state: 'deleting', traddr: '', trsvcid: '' }]);
+    expect(await sysfs.list()).toMatchObject([{ state: 'deleting', traddr: '' }]);
     expect(await sysfs.list()).toMatchObject([{ state: 'deleting', traddr: '' }]);
   });
 });
@@ -261,35 +300,6 @@ test('rejects, rather than shows less, where the class cannot be read', async ()
   await expect(controllers().list()).rejects.toMatchObject({ code: 'ENOTDIR' });
 });
 
-describe('the attribute address', () => {
-  const none = { traddr: '', trsvcid: '', hostTraddr: '', hostIface: '', srcAddr: '' };
-
-  test.each([
-    [
-      'traddr=2001:db8::1,trsvcid=4420,host_traddr=fe80::2%eth0,host_iface=eth0,src_addr=fe80::2\n',
-      {
-        traddr: '2001:db8::1',
-        trsvcid: '4420',
-        hostTraddr: 'fe80::2%eth0',
-        hostIface: 'eth0',
-        srcAddr: 'fe80::2',
-      },
-    ],
-    [
-      'traddr=nn-0x1:pn-0x2,host_traddr=nn-0x3:pn-0x4',
-      { traddr: 'nn-0x1:pn-0x2', hostTraddr: 'nn-0x3:pn-0x4' },
-    ],
-    ['host_iface=eth0, traddr=192.0.2.1', { traddr: '192.0.2.1', hostIface: 'eth0' }],
-    ['traddr=192.0.2.1\n,src_addr=192.0.2.2', { traddr: '192.0.2.1', srcAddr: '192.0.2.2' }],
-    ['traddr=a=b,unknown=1,trsvcid=', { traddr: 'a=b' }],
-    ['traddr=192.0.2.1,traddr=192.0.2.2', { traddr: '192.0.2.1' }],
-    ['', {}],
-    [',,', {}],
-  ])('%j', (text, expected) => {
-    expect(parseAddress(text)).toEqual({ ...none, ...expected });
-  });
-});
-
 test('gives the same object as long as nothing changes', async () => {
   addController('nvme0');
   addController('nvme1', { state: 'connecting' });
@@ -301,6 +311,8 @@ test('gives the same object as long as nothing changes', async () => {
   sysfs.readdress('nvme0');
   const moved = await sysfs.read('nvme0');
   expect(moved?.srcAddr).toBe('192.0.2.10');
+  sysfs.readdress('nvme0');
+  expect(await sysfs.read('nvme0')).toBe(moved);
   write('nvme0', 'state', 'resetting');
   expect((await sysfs.read('nvme0'))?.state).toBe('resetting');
   write('nvme0', 'state', 'live');

@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { EventEmitter } from 'node:events';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { KernelDevices } from '../../../src/platform/devices.ts';
 import { toDeviceEvents } from '../../../src/platform/uevents.ts';
 import type { UdevModule } from '../../../src/platform/uevents.ts';
@@ -110,6 +110,17 @@ function row(protocol: number, dropped: number, inode: number): string {
   return `0000000018a8f869 ${protocol}  42  00000002 0        0        0     2        ${dropped}        ${inode}       `;
 }
 
+/** Adds nvme0; what is returned gives it another source address. */
+function addLive(sysfs: string): (source: string) => void {
+  const directory = join(sysfs, 'class', 'nvme', 'nvme0');
+  mkdirSync(directory, { recursive: true });
+  writeFileSync(join(directory, 'state'), 'live\n');
+  writeFileSync(join(directory, 'uevent'), 'NVME_TRTYPE=tcp\nNVME_TRADDR=192.0.2.1\n');
+  return (source) => {
+    writeFileSync(join(directory, 'address'), `traddr=192.0.2.1,src_addr=${source}\n`);
+  };
+}
+
 describe('the devices of the kernel', () => {
   let udev: FakeUdev;
   let log: MemoryLog;
@@ -150,12 +161,10 @@ describe('the devices of the kernel', () => {
   });
 
   test('have their source address read again when they were connected anew, or events were lost', async () => {
-    const directory = join(udev.proc, 'class', 'nvme', 'nvme0');
-    const use = (source: string): void => {
-      writeFileSync(join(directory, 'address'), `traddr=192.0.2.1,src_addr=${source}\n`);
-    };
-    mkdirSync(directory, { recursive: true });
-    writeFileSync(join(directory, 'state'), 'live\n');
+    const use = addLive(udev.proc);
+    use('192.0.2.7');
+    await devices.list();
+    // An event may have been missed.
     use('192.0.2.8');
     devices.onEvent(() => undefined);
     await devices.list();
@@ -166,9 +175,34 @@ describe('the devices of the kernel', () => {
     expect(await devices.list()).toMatchObject([{ srcAddr: '192.0.2.9' }]);
     use('192.0.2.10');
     udev.drop(0, 1);
-    await devices.list();
-    await settle();
     expect(await devices.list()).toMatchObject([{ srcAddr: '192.0.2.10' }]);
+    use('192.0.2.11');
+    expect(await devices.list()).toMatchObject([{ srcAddr: '192.0.2.10' }]);
+  });
+
+  test('have it read again once a minute while events cannot be listened to', async () => {
+    vi.useFakeTimers({ toFake: ['performance'] });
+    try {
+      const use = addLive(udev.proc);
+      use('192.0.2.8');
+      devices.onEvent(() => undefined);
+      await devices.list();
+      udev.failure = new Error('too many open files');
+      udev.drop(0, 1);
+      use('192.0.2.9');
+      expect(await devices.list()).toMatchObject([{ srcAddr: '192.0.2.9' }]);
+      use('192.0.2.10');
+      vi.advanceTimersByTime(59_999);
+      expect(await devices.list()).toMatchObject([{ srcAddr: '192.0.2.9' }]);
+      vi.advanceTimersByTime(1);
+      expect(await devices.list()).toMatchObject([{ srcAddr: '192.0.2.10' }]);
+      udev.failure = undefined;
+      use('192.0.2.11');
+      expect(await devices.list()).toMatchObject([{ srcAddr: '192.0.2.11' }]);
+    } finally {
+      vi.useRealTimers();
+    }
+    expected = ['no device events, changes are found by looking every minute: too many open files'];
   });
 
   test('tell nothing to a listener that was disposed of', async () => {
@@ -257,4 +291,26 @@ test('without udev, there is one warning, and the list', async () => {
     'no device events, changes are found by looking every minute: libudev.so.1: cannot open',
   ]);
   expect(await devices.list()).toEqual([]);
+});
+
+test('without udev, the source address is read again once a minute', async () => {
+  vi.useFakeTimers({ toFake: ['performance'] });
+  const sysfs = mkdtempSync(join(tmpdir(), 'sysfs-'));
+  try {
+    const use = addLive(sysfs);
+    const loadUdev = (): never => {
+      throw new Error('libudev.so.1: cannot open');
+    };
+    const devices = new KernelDevices({ log: new MemoryLog(), sysfs, loadUdev });
+    devices.onEvent(() => undefined);
+    use('192.0.2.8');
+    await devices.list();
+    use('192.0.2.9');
+    expect(await devices.list()).toMatchObject([{ srcAddr: '192.0.2.8' }]);
+    vi.advanceTimersByTime(60_000);
+    expect(await devices.list()).toMatchObject([{ srcAddr: '192.0.2.9' }]);
+  } finally {
+    vi.useRealTimers();
+    rmSync(sysfs, { recursive: true });
+  }
 });

@@ -22,9 +22,10 @@ sub now {
 
 sub text {
   open(my $file, '<', $_[0]) or return '';
-  my $line = <$file> // '';
-  chomp $line;
-  return $line;
+  local $/;
+  my $text = <$file> // '';
+  chomp $text;
+  return $text;
 }
 
 # AF_NETLINK, NETLINK_KOBJECT_UEVENT, the kernel's group; SO_RCVBUFFORCE.
@@ -35,7 +36,8 @@ bind($uevents, pack('SSLL', 16, 0, 0, 1)) or die "bind: $!\n";
 my (%live, %of_port);
 for my $path (glob('/sys/class/nvme/nvme*')) {
   my ($device) = $path =~ m{([^/]+)$};
-  next unless text("$path/address") =~ /\btrsvcid=$port\b/;
+  # Not `address`: its reader may end the machine while a controller is removed.
+  next unless text("$path/uevent") =~ /^NVME_TRSVCID=$port$/m;
   $of_port{$device} = 1;
   $live{$device} = 1 if $what eq 'connected' && text("$path/state") eq 'live';
 }
