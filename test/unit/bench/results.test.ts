@@ -40,7 +40,7 @@ describe('bars', () => {
       result('24 live, no dead path', 'ours', 4),
       result('24 live, 16 mute', 'ours', Infinity),
     ];
-    expect(barTable(bars(never)).at(-1)).toMatch(/16 mute.* Infinity \| \*\*missed\*\*/);
+    expect(barTable(bars(never)).at(-1)).toMatch(/16 mute.* ∞ \| \*\*missed\*\*/);
   });
 
   test('of memory look at what each controller adds', () => {
