@@ -80,7 +80,9 @@ async function verify(directory: string, expected: KernelController): Promise<'s
   const uevent = await attribute(directory, 'uevent');
   if (uevent === undefined) return 'gone';
   const asked = parseAskedAddress(uevent);
-  if (asked?.traddr !== expected.traddr || asked.trsvcid !== expected.trsvcid) {
+  // Where it is not told, as of one whose first connect has just failed, the instance says it all.
+  if (asked === undefined) return 'same';
+  if (asked.traddr !== expected.traddr || asked.trsvcid !== expected.trsvcid) {
     throw changed(expected.device, 'address');
   }
   return 'same';

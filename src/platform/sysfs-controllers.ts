@@ -218,7 +218,7 @@ export class SysfsControllers {
     const resource = live && known.sourceDue;
     // Nothing comes between: the longer, the likelier is the moment that ends the host.
     const address = resource ? this.#readOnce(directory, 'address') : '';
-    const asked = known.asked ?? this.#readAsked(directory, state);
+    const asked = known.asked ?? this.#readAsked(directory);
     if (state === undefined || address === undefined || asked === undefined) {
       this.#forget(device);
       return undefined;
@@ -227,8 +227,8 @@ export class SysfsControllers {
     let { fixed } = known;
     const refix = fixed === undefined || (live && known.outdated);
     if (fixed === undefined || refix) fixed = sharing(readFixed(directory), this.#latest);
-    const anew = asked !== known.asked;
-    const byName = refix || resource || anew;
+    const anew = asked !== (known.asked ?? UNTOLD);
+    const byName = refix || resource || known.asked === undefined;
     const hasChildren = known.linksWithChildren === identity.links || hasChild(directory);
     // Of two instances, the attributes that were read by name could be the later one's.
     if (byName && identify(directory)?.instance !== known.instance) return undefined;
@@ -275,12 +275,12 @@ export class SysfsControllers {
   }
 
   /** `UNTOLD` if sysfs does not say it, or not yet; undefined if the device is gone. */
-  #readAsked(directory: string, state: string | undefined): AskedAddress | undefined {
+  #readAsked(directory: string): AskedAddress | undefined {
     const uevent = this.#readOnce(directory, 'uevent');
     const asked = uevent === undefined ? undefined : parseAskedAddress(uevent);
     if (uevent === undefined || asked !== undefined) return asked;
-    // A local controller's address is in `address` alone.
-    if (state === undefined || state.startsWith('deleting')) return UNTOLD;
+    // A local controller's address is in `address` alone, which looks at no queue there.
+    if (!/^NVME_TRTYPE=pcie$/m.test(uevent)) return UNTOLD;
     const address = this.#readOnce(directory, 'address');
     if (address === undefined) return undefined;
     const fields = parseAddress(address);

@@ -236,6 +236,8 @@ async function asked(count: number, runs: number, peerRoot: string): Promise<Ask
     const server = join('tmp', 'bench-log-pages.py');
     writeFileSync(join(peerRoot, server), PEER_SERVER);
     const peer = started('chroot', [peerRoot, 'python3', `/${server}`, inside], inside);
+    // It may have ended: whoever waits for it is told.
+    peer.stdin?.on('error', () => undefined);
     peer.stdin?.write(`${served.text}\n`);
     const original = await whileServed(peer, () => askAll(bus, count, runs));
     const { ours, command, originalCommand } = served;

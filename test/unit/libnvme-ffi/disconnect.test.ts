@@ -102,9 +102,14 @@ test('is content when the controller is gone already', async () => {
   await expect(disconnectController(expected, sysfs)).resolves.toBeUndefined();
 });
 
-test('leaves one alone of which sysfs does not tell the address', async () => {
+test('goes by the instance where sysfs does not tell the address', async () => {
   addDevice('nvme3', 'NVME_TRTYPE=tcp');
-  await expect(disconnectController(describeDevice('nvme3'), sysfs)).rejects.toMatchObject({
+  await disconnectController(describeDevice('nvme3'), sysfs);
+  expect(asked('nvme3')).toBe('1');
+  renameSync(join(sysfs, 'nvme3'), join(sysfs, 'former'));
+  const former = { ...describeDevice('former'), device: 'nvme3' };
+  addDevice('nvme3', 'NVME_TRTYPE=tcp');
+  await expect(disconnectController(former, sysfs)).rejects.toMatchObject({
     code: 'DEVICE_CHANGED',
   });
   expect(asked('nvme3')).toBe('');

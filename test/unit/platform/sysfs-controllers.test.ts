@@ -237,12 +237,22 @@ describe('the address is read no more often than it has to be', () => {
     },
   );
 
-  test('not of one whose uevent says nothing while it is deleted', async () => {
-    addController('nvme0', { state: 'deleting', uevent: uevent({}) });
-    const sysfs = controllers();
-    expect(await sysfs.list()).toMatchObject([{ state: 'deleting', traddr: '' }]);
-    expect(await sysfs.list()).toMatchObject([{ state: 'deleting', traddr: '' }]);
-  });
+  test.each(['live', 'connecting', 'deleting'])(
+    'nothing but the source of a fabrics controller, whatever its uevent says: %s',
+    async (state) => {
+      addController('nvme0', { state, uevent: uevent({ NVME_TRTYPE: 'tcp' }) });
+      const sysfs = controllers();
+      const [seen] = await sysfs.list();
+      expect(seen).toMatchObject({
+        state,
+        traddr: '',
+        srcAddr: state === 'live' ? '192.0.2.9' : '',
+      });
+      if (state === 'live') expect((await sysfs.list())[0]).toBe(seen);
+      write('nvme0', 'uevent', TCP['uevent'] ?? '');
+      expect(await sysfs.list()).toMatchObject([{ state, traddr: '192.0.2.1' }]);
+    },
+  );
 });
 
 test('tells a controller from a later one of the same name', async () => {

@@ -22,9 +22,8 @@ sub now {
 
 sub text {
   open(my $file, '<', $_[0]) or return '';
-  local $/;
-  my $text = <$file> // '';
-  chomp $text;
+  my $text = do { local $/; <$file> } // '';
+  $text =~ s/\s+\z//;
   return $text;
 }
 
